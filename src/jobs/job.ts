@@ -1,0 +1,71 @@
+// The record of one job and its allowed changes. Pure values; `jobStore.ts` keeps them.
+import type { JobStatistics } from '../pjm/jobStatistics';
+import type { PjmState } from '../pjm/jobState';
+
+/** Where a job stands. `unknown` is shown as unknown, never as finished. */
+export type JobPhase =
+  | { readonly kind: 'submitting'; readonly sinceMs: number }
+  | {
+      readonly kind: 'waiting';
+      readonly state: PjmState;
+      readonly plannedStart?: string;
+      readonly reason?: string;
+    }
+  | { readonly kind: 'running'; readonly state: PjmState; readonly startedMs?: number }
+  /** The query had no answer about this job; keeps what was last seen. */
+  | { readonly kind: 'unknown'; readonly lastState?: PjmState; readonly lastSeenMs: number }
+  | { readonly kind: 'finished'; readonly outcome: Outcome; readonly endedMs: number };
+
+/** EXT is not success: exit code, PJM code and signal decide. */
+export type Outcome =
+  | { readonly kind: 'succeeded' }
+  | {
+      readonly kind: 'failed';
+      readonly exitCode: number | undefined;
+      readonly pjmCode: number | undefined;
+      readonly signal: number | undefined;
+    }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'rejected'; readonly reason: string };
+
+/** Progress of an inference, from the runtime's events. */
+export interface InferenceProgress {
+  readonly stage: 'loading' | 'generating' | 'finished';
+  readonly done: number;
+  readonly failed: number;
+  readonly total: number;
+  readonly tokensPerSecond?: number;
+  readonly etaSeconds?: number;
+}
+
+/** Remote files of a job, absolute paths; `results` and `progress` only for an inference. */
+export interface JobFiles {
+  readonly submitFolder: string;
+  readonly stdout: string;
+  readonly stderr?: string;
+  readonly statistics?: string;
+  readonly results?: string;
+  readonly progress?: string;
+}
+
+/** One submitted (or about to be submitted) job. */
+export interface Job {
+  /** Own identity, a UUID; known before PJM gives a number. */
+  readonly id: string;
+  /** PJM's job id, `1996122` or `932267_1`; absent until pjsub answered. */
+  readonly pjmId?: string;
+  readonly name: string;
+  readonly resourceGroup: string;
+  readonly elapseLimitSeconds: number;
+  /** `user@host:port` that it was sent to. */
+  readonly target: string;
+  /** Local workspace folder that it came from. */
+  readonly workspaceFolder: string;
+  readonly submittedMs: number;
+  readonly phase: JobPhase;
+  readonly files?: JobFiles;
+  readonly progress?: InferenceProgress;
+  readonly statistics?: JobStatistics;
+  /** Local folder that holds the downloaded results. */
+  readonly resultsFolder?: string;
+}

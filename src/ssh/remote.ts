@@ -1,0 +1,102 @@
+// The port through which sync/ and jobs/ see one remote machine. Knows nothing of ssh2.
+import type { Disposable } from '../base/disposable';
+import type { Event } from '../base/emitter';
+import type { ConnectionState } from './connectionState';
+
+declare const remotePathBrand: unique symbol;
+
+/** An absolute POSIX path on the remote machine; never interchangeable with a local path. */
+export type RemotePath = string & { readonly [remotePathBrand]: true };
+
+export interface ExecOptions {
+  /** Written to the command's standard input, which is then closed. */
+  readonly stdin?: string | Uint8Array;
+  readonly signal?: AbortSignal;
+  /** Milliseconds until the command is given up as `timedOut`; default 60,000. */
+  readonly timeoutMs?: number;
+}
+
+/** `exitCode` is undefined when the command was ended by a signal. */
+export interface ExecResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number | undefined;
+  readonly signal?: string;
+}
+
+export type RemoteEntryKind = 'file' | 'folder' | 'link' | 'other';
+
+export interface RemoteStat {
+  readonly kind: RemoteEntryKind;
+  readonly size: number;
+  /** Seconds since 1970, whole seconds (SFTP v3). */
+  readonly mtimeSeconds: number;
+  /** Permission bits only. */
+  readonly mode: number;
+}
+
+export interface RemoteEntry extends RemoteStat {
+  readonly name: string;
+}
+
+export interface TransferOptions {
+  readonly signal?: AbortSignal;
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** Files of the remote machine over SFTP. Every operation rejects with a `Failure` of `ssh/failures.ts`. */
+export interface RemoteFiles {
+  /** Undefined when nothing is there; links are followed. */
+  stat(path: RemotePath, signal?: AbortSignal): Promise<RemoteStat | undefined>;
+  list(path: RemotePath, signal?: AbortSignal): Promise<readonly RemoteEntry[]>;
+  /** Creates the folder and its parents with mode 0700 where missing. */
+  makeFolder(path: RemotePath, signal?: AbortSignal): Promise<void>;
+  /** At most `length` bytes from `offset`; fewer at the end of the file. */
+  read(
+    path: RemotePath,
+    range?: { offset: number; length: number },
+    signal?: AbortSignal,
+  ): Promise<Buffer>;
+  /** Whole content under a temporary name, then renamed into place. Mode defaults to 0600. */
+  write(
+    path: RemotePath,
+    content: Uint8Array | string,
+    options?: TransferOptions & { mode?: number },
+  ): Promise<void>;
+  /** Streams a local file up with a pipelined loop, temporary name then rename. */
+  upload(
+    localPath: string,
+    path: RemotePath,
+    options?: TransferOptions & { mode?: number },
+  ): Promise<void>;
+  /** Streams a remote file down to a temporary name beside `localPath`, then renames. */
+  download(path: RemotePath, localPath: string, options?: TransferOptions): Promise<void>;
+  remove(path: RemotePath, signal?: AbortSignal): Promise<void>;
+}
+
+/** One remote machine. The connection opens at the first use and is shared by all work of a window. */
+export interface Remote extends Disposable {
+  readonly state: ConnectionState;
+  readonly onDidChangeState: Event<ConnectionState>;
+  connect(signal?: AbortSignal): Promise<void>;
+  disconnect(): void;
+  /** Runs one command in the user's login shell. A non-zero exit status is a result, not a failure. */
+  exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+  readonly files: RemoteFiles;
+}
+
+/** Takes an absolute path as a {@link RemotePath}; folds `.`, `..` and doubled slashes. */
+export function remotePath(text: string): RemotePath {
+  if (!text.startsWith('/')) throw new TypeError(`not an absolute remote path: ${text}`);
+  const parts: string[] = [];
+  for (const part of text.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}` as RemotePath;
+}
+
+/** Appends relative parts to a remote path. */
+export function joinRemote(base: RemotePath, ...parts: readonly string[]): RemotePath {
+  return remotePath([base, ...parts].join('/'));
+}
