@@ -1,4 +1,4 @@
-// The states of one connection. Pure: `connection.ts` acts on them, views only show them.
+// The states of one connection and how events move them. Pure: `connection.ts` acts on them, views only show them.
 
 export type ConnectionState =
   | { readonly kind: 'disconnected' }
@@ -8,3 +8,73 @@ export type ConnectionState =
   | { readonly kind: 'waiting'; readonly attempt: number; readonly retryAtMs: number }
   /** Only a person can help: authentication, host key, bad settings. `reason` is a failure reason. */
   | { readonly kind: 'blocked'; readonly reason: string };
+
+export type ConnectionEvent =
+  /** Somebody needs the connection, or the wait is over. */
+  | { readonly kind: 'started' }
+  | { readonly kind: 'opened'; readonly atMs: number }
+  /** An attempt failed, or an open connection broke. `delayMs` is the wait that the caller drew. */
+  | {
+      readonly kind: 'failed';
+      readonly reason: string;
+      readonly atMs: number;
+      readonly delayMs: number;
+    }
+  /** Closed on purpose. */
+  | { readonly kind: 'closed' };
+
+const BASE_DELAY_MS = 1_000;
+const CAP_DELAY_MS = 60_000;
+
+/** Reasons for which trying again by itself is useless or harmful (it may lock out a whole campus). */
+const PERSON_NEEDED: ReadonlySet<string> = new Set([
+  'endpointInvalid',
+  'handshakeFailed',
+  'hostKeyChanged',
+  'hostKeyRevoked',
+  'hostKeyRejected',
+  'hostKeyUnchecked',
+  'authenticationFailed',
+  'noKey',
+  'keyFileUnreadable',
+  'passphraseRefused',
+]);
+
+export function needsPerson(reason: string): boolean {
+  return PERSON_NEEDED.has(reason);
+}
+
+/** Full jitter: evenly between 0 and min(60 s, 1 s x 2^(attempt-1)). `random` is in [0, 1). */
+export function backOffDelayMs(attempt: number, random: number): number {
+  const ceiling = Math.min(CAP_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt - 1, 30));
+  return Math.floor(random * ceiling);
+}
+
+/**
+ * The next state. A first attempt that fails ends as `disconnected`: its caller is told and decides;
+ * only a connection that once stood is brought back by itself.
+ */
+export function transition(state: ConnectionState, event: ConnectionEvent): ConnectionState {
+  switch (event.kind) {
+    case 'closed':
+      return { kind: 'disconnected' };
+    case 'started':
+      if (state.kind === 'connected' || state.kind === 'connecting') return state;
+      return { kind: 'connecting', attempt: state.kind === 'waiting' ? state.attempt : 0 };
+    case 'opened':
+      return state.kind === 'connecting' ? { kind: 'connected', sinceMs: event.atMs } : state;
+    case 'failed':
+      return afterFailure(state, event);
+  }
+}
+
+function afterFailure(
+  state: ConnectionState,
+  event: Extract<ConnectionEvent, { kind: 'failed' }>,
+): ConnectionState {
+  if (state.kind !== 'connecting' && state.kind !== 'connected') return state;
+  if (needsPerson(event.reason)) return { kind: 'blocked', reason: event.reason };
+  if (state.kind === 'connecting' && state.attempt === 0) return { kind: 'disconnected' };
+  const attempt = state.kind === 'connecting' ? state.attempt + 1 : 1;
+  return { kind: 'waiting', attempt, retryAtMs: event.atMs + event.delayMs };
+}

@@ -1,0 +1,69 @@
+// Every way in which the connection can fail, with the values each reason carries. Knows no sentences.
+import { Failure, type FailureValues } from '../base/failure';
+
+export type SshFailureReason =
+  /** field, value: a host, user, port or path that must not reach a command line. */
+  | 'endpointInvalid'
+  /** host: the name has no address. */
+  | 'hostNotFound'
+  /** host, port: nothing listens there. */
+  | 'connectionRefused'
+  /** host, port, detail: no route, or no answer in time. */
+  | 'hostUnreachable'
+  /** host, port, detail: the other side speaks no SSH, or shares no algorithm with us. */
+  | 'handshakeFailed'
+  /** host, port, fingerprint, keyType, file, line: where the other key is remembered. */
+  | 'hostKeyChanged'
+  /** host, port, fingerprint, keyType, file, line. */
+  | 'hostKeyRevoked'
+  /** host, port, fingerprint, keyType: the person did not confirm it. */
+  | 'hostKeyRejected'
+  /** host, detail: the check itself failed, so nothing was sent. */
+  | 'hostKeyUnchecked'
+  /** host, user, tried: the server accepted none of the keys. */
+  | 'authenticationFailed'
+  /** host, user: neither an agent nor a key file to offer. */
+  | 'noKey'
+  /** file, detail. */
+  | 'keyFileUnreadable'
+  /** file: the passphrase was wrong or not given. */
+  | 'passphraseRefused'
+  /** host: the connection broke while the request was under way; its outcome is unknown. */
+  | 'connectionLost'
+  /** host: the connection was closed by us. */
+  | 'connectionClosed'
+  /** operation, seconds: no answer in time. */
+  | 'timedOut'
+  /** host, detail: the server opens no more channels. */
+  | 'channelRefused'
+  /** host, detail: the server offers no file transfer. */
+  | 'sftpUnavailable'
+  /** limitBytes: a command printed more than is kept. */
+  | 'outputTooLarge'
+  /** path. */
+  | 'noSuchFile'
+  /** path. */
+  | 'permissionDenied'
+  /** path, detail: the file system or the user's quota is full. */
+  | 'diskFull'
+  /** path, operation, detail: any other answer of the file server. */
+  | 'remoteFileFailed'
+  /** path, detail: a file on this computer. */
+  | 'localFileFailed'
+  /** path: the file changed while it was sent. */
+  | 'localFileChanged';
+
+export function sshFailure(
+  reason: SshFailureReason,
+  values: FailureValues,
+  cause?: unknown,
+): Failure<SshFailureReason> {
+  return new Failure(reason, values, cause === undefined ? undefined : { cause });
+}
+
+/** The text of a foreign error, cut so that a hostile server cannot flood a message. */
+export function detailOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 300);
+}
