@@ -1,0 +1,22 @@
+// The command lines sent to PJM, as words; quoting for a shell belongs to whoever sends them.
+import { chosenItems, dataDelimiter } from './pjstat';
+
+/** Reads a script from a file of the current folder; prints the acceptance or why not. */
+export function pjsubWords(scriptName: string): readonly string[] {
+  return ['pjsub', scriptName];
+}
+
+/** Asks about several jobs at once; `-H` asks the history of ended ones. */
+export function pjstatWords(pjmIds: readonly string[], which: 'live' | 'ended'): readonly string[] {
+  const form = ['-v', '--choose', chosenItems.join(','), '--data', '--delimiter', dataDelimiter];
+  return ['pjstat', ...(which === 'ended' ? ['-H'] : []), ...form, ...pjmIds];
+}
+
+/** The human table, for a site whose pjstat knows no `--data`. */
+export function pjstatTableWords(which: 'live' | 'ended'): readonly string[] {
+  return ['pjstat', ...(which === 'ended' ? ['-H'] : []), '-v'];
+}
+
+export function pjdelWords(pjmId: string): readonly string[] {
+  return ['pjdel', pjmId];
+}

@@ -1,0 +1,92 @@
+// From what a person named (a job of furo.yaml, or a file) and the settings to a WorkflowJob. Reads nothing.
+import { toJobName } from '../pjm/render';
+import type { ResourceGroup } from '../pjm/resourceGroup';
+import type { JobRequest } from '../pjm/jobRequest';
+import type { InferenceEntry, JobEntry, WorkEntry } from './loadWorkflow';
+import { baseName } from './paths';
+import type { Inference, JobSettings, WorkflowJob } from './workflow';
+
+/** What the settings say where neither file nor click says more. */
+export interface WorkflowDefaults {
+  readonly job: JobSettings;
+  readonly inference: Inference;
+}
+
+/** What makes a job impossible before anything is sent. */
+export type ExpandProblem = 'modelMissing' | 'inputMissing';
+
+export type Expanded =
+  { readonly job: WorkflowJob } | { readonly problem: ExpandProblem; readonly jobName: string };
+
+/** A job of `furo.yaml` with everything filled in. `over` is what the click chose. */
+export function expandEntry(
+  entry: JobEntry,
+  defaults: WorkflowDefaults,
+  over: Partial<JobSettings> = {},
+): Expanded {
+  const settings = { ...defaults.job, ...entry.settings, ...over };
+  return withWork(entry.name, settings, { entry: entry.work, defaults });
+}
+
+/** A single file: inference over `.jsonl`, a Python program, or a batch script. */
+export function expandFile(
+  path: string,
+  defaults: WorkflowDefaults,
+  over: Partial<JobSettings> = {},
+): Expanded | undefined {
+  const settings = { ...defaults.job, ...over };
+  const work = workOfFile(path);
+  return work && withWork(toJobName(baseName(path)), settings, { entry: work, defaults });
+}
+
+/** Undefined for a kind of file that nothing here can run. */
+export function workOfFile(path: string): WorkEntry | undefined {
+  if (/\.jsonl$/i.test(path)) return { kind: 'inference', inference: { input: path } };
+  if (/\.py$/i.test(path)) return { kind: 'python', script: path, arguments: [] };
+  if (/\.(?:sh|bash|pjm)$/i.test(path)) return { kind: 'script', script: path };
+  return undefined;
+}
+
+function withWork(
+  name: string,
+  settings: JobSettings,
+  { entry, defaults }: { entry: WorkEntry; defaults: WorkflowDefaults },
+): Expanded {
+  if (entry.kind !== 'inference') return { job: { name, settings, work: entry } };
+  const inference = fillInference(entry.inference, defaults.inference);
+  if (inference.model === '') return { problem: 'modelMissing', jobName: name };
+  if (inference.input === '') return { problem: 'inputMissing', jobName: name };
+  return { job: { name, settings, work: { kind: 'inference', inference } } };
+}
+
+function fillInference(entry: InferenceEntry, base: Inference): Inference {
+  const { maxNewTokens, temperature, topP, topK, seed, stop, ...rest } = entry;
+  const { generation } = base;
+  return {
+    ...base,
+    ...rest,
+    generation: {
+      maxNewTokens: maxNewTokens ?? generation.maxNewTokens,
+      temperature: temperature ?? generation.temperature,
+      topP: topP ?? generation.topP,
+      topK: topK ?? generation.topK,
+      seed: seed ?? generation.seed,
+      stop: stop ?? generation.stop,
+    },
+  };
+}
+
+/** What the job asks of PJM. Shared groups give quarter nodes, so `node=` stays away and `gpu=1` comes. */
+export function requestOf(job: WorkflowJob, group: ResourceGroup | undefined): JobRequest {
+  const { settings } = job;
+  const isShared = group?.isShared ?? settings.resourceGroup.endsWith('-share');
+  return {
+    name: toJobName(job.name),
+    resourceGroup: settings.resourceGroup,
+    ...(isShared ? { gpus: 1 } : { nodes: settings.nodes }),
+    elapseSeconds: settings.elapseSeconds,
+    ...(settings.projectGroup !== '' && { projectGroup: settings.projectGroup }),
+    joinOutput: true,
+    statistics: 'nodes',
+  };
+}
