@@ -1,0 +1,54 @@
+// Every way in which the life of a job can fail. Knows no sentences.
+import { Failure, type FailureValues } from '../base/failure';
+
+export type JobFailureReason =
+  /** keys: settings that have to be filled in. */
+  | 'settingsMissing'
+  /** key, expected */
+  | 'settingInvalid'
+  /** folder, detail: the remote folder is not absolute, or cannot be made or written. */
+  | 'remoteFolderUnusable'
+  /** job: its settings name no model. */
+  | 'modelMissing'
+  /** job */
+  | 'inputMissing'
+  /** path: the local file of a job is not there. */
+  | 'inputNotFound'
+  /** path */
+  | 'inputEmpty'
+  /** path, line, detail: and how many more lines are wrong (more). */
+  | 'inputMalformed'
+  /** path, line, firstLine, id */
+  | 'inputDuplicateId'
+  /** job, count, first: code of the first problem. */
+  | 'jobInvalid'
+  /** job, pjmId: its results would go to the same file. */
+  | 'alreadyRunning'
+  /** code, text: pjsub's own words. */
+  | 'submitRefused'
+  /** text: neither accepted nor refused. */
+  | 'submitUnclear'
+  /** job: the connection broke and the outcome is not known yet. */
+  | 'submitLost'
+  /** command, path: PATH of the login shell. */
+  | 'commandMissing'
+  /** command, text */
+  | 'commandFailed'
+  /** pjmId, code, text */
+  | 'cancelRefused'
+  /** folder: the Python runtime that travels with this program is missing. */
+  | 'runtimeMissing'
+  /** job */
+  | 'resultsMissing'
+  /** id */
+  | 'jobUnknown'
+  /** file, version: the history was written by a newer program. */
+  | 'historyUnreadable';
+
+export function jobFailure(
+  reason: JobFailureReason,
+  values: FailureValues,
+  cause?: unknown,
+): Failure<JobFailureReason> {
+  return new Failure(reason, values, cause === undefined ? undefined : { cause });
+}
