@@ -1,19 +1,18 @@
 // The record of one job and its allowed changes. Pure values; `jobStore.ts` keeps them.
 import type { JobStatistics } from '../pjm/jobStatistics';
-import type { PjmState } from '../pjm/jobState';
 
 /** Where a job stands. `unknown` is shown as unknown, never as finished. */
 export type JobPhase =
   | { readonly kind: 'submitting'; readonly sinceMs: number }
   | {
       readonly kind: 'waiting';
-      readonly state: PjmState;
+      readonly state: string;
       readonly plannedStart?: string;
       readonly reason?: string;
     }
-  | { readonly kind: 'running'; readonly state: PjmState; readonly startedMs?: number }
+  | { readonly kind: 'running'; readonly state: string; readonly startedMs?: number }
   /** The query had no answer about this job; keeps what was last seen. */
-  | { readonly kind: 'unknown'; readonly lastState?: PjmState; readonly lastSeenMs: number }
+  | { readonly kind: 'unknown'; readonly lastState?: string; readonly lastSeenMs: number }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly endedMs: number };
 
 /** EXT is not success: exit code, PJM code and signal decide. */
@@ -64,6 +63,9 @@ export interface Job {
   readonly submittedMs: number;
   readonly phase: JobPhase;
   readonly files?: JobFiles;
+  /** For finding out what became of a submission whose answer was lost. */
+  readonly claimsFolder?: string;
+  readonly scriptName?: string;
   readonly progress?: InferenceProgress;
   readonly statistics?: JobStatistics;
   /** Local folder that holds the downloaded results. */

@@ -20,6 +20,8 @@ export interface JobStart {
   readonly gpus: readonly number[];
   /** Interactive jobs get a terminal instead of a script file. */
   readonly isInteractive: boolean;
+  /** The job ran before (node lost, simulator restarted): its output files are continued, not emptied. */
+  readonly isRestart: boolean;
 }
 
 /** How a job's shell ended. */

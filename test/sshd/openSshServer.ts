@@ -48,11 +48,9 @@ export async function startOpenSshServer(
   writeFileSync(join(folder, 'sshd_config'), renderConfig(folder, port, options));
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   const logFile = join(folder, 'sshd.log');
-  const child = spawn(
-    '/usr/sbin/sshd',
-    ['-D', '-f', join(folder, 'sshd_config'), '-E', logFile],
-    { stdio: 'ignore' },
-  );
+  const child = spawn('/usr/sbin/sshd', ['-D', '-f', join(folder, 'sshd_config'), '-E', logFile], {
+    stdio: 'ignore',
+  });
   const log = (): string => readFileSync(logFile, { encoding: 'utf8', flag: 'a+' });
   await untilListening(port, child, log);
   const [keyType, key] = readFileSync(`${hostKeyFile}.pub`, 'utf8').split(' ');
@@ -142,7 +140,7 @@ function descendantsOf(root: number): number[] {
   const lines = execFileSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n');
   const pairs = lines.map((line) => line.trim().split(/\s+/).map(Number));
   const found: number[] = [];
-  for (let parents = [root]; parents.length > 0; ) {
+  for (let parents = [root]; parents.length > 0;) {
     const children = pairs.filter(([, parent]) => parents.includes(parent ?? -1));
     parents = children.map(([pid]) => pid ?? -1);
     found.push(...parents);

@@ -1,0 +1,81 @@
+"""Finds the folder of a model: a path as it is, or a name in the Hugging Face cache, or from the hub.
+
+Knows where models lie; does not load them. Never imports torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ._errors import ModelError
+
+__all__ = ["find_model"]
+
+# Weights as safetensors or torch files, and all the small text files; no other framework's weights.
+WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model", "*.py")
+OLD_WEIGHTS = ("*.bin", "*.bin.index.json")
+
+
+def find_model(name: str, revision: str | None) -> Path:
+    """Raises ModelError `modelNotFound` that says where it looked and what to do."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if (folder / "config.json").is_file():
+            return folder
+        raise ModelError(
+            "modelNotFound",
+            f"The folder {folder.resolve()} has no config.json, so it is no Hugging Face model. "
+            "Name the folder that holds config.json, the tokenizer and the weights.",
+        )
+    if not _may_be_hub_name(name):
+        raise ModelError(
+            "modelNotFound",
+            f"There is no model at {folder if folder.is_absolute() else folder.absolute()}. "
+            "Check the path, or give a hub name such as owner/model.",
+        )
+    return _from_hub(name, revision)
+
+
+def _may_be_hub_name(name: str) -> bool:
+    return name.count("/") <= 1 and not name.startswith(("/", ".", "~", "\\")) and not name.endswith("/")
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    """The cached snapshot if there is one; only else the hub is asked."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    looked = f"no folder {Path(name).absolute()}, and not in the cache {constants.HF_HUB_CACHE}"
+    version = f" (revision {revision})" if revision else ""
+    try:
+        cached = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        if (cached / "config.json").is_file():
+            return cached
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        pass
+    except HFValidationError as error:
+        raise ModelError("modelNotFound", f"There is no model {name}: {looked}. As a hub name it is not valid.") from error
+    if constants.HF_HUB_OFFLINE:
+        raise ModelError(
+            "modelNotFound",
+            f"There is no model {name}{version} on this machine: {looked}, and HF_HUB_OFFLINE forbids to fetch it. "
+            f"Download it on the login node first (hf download {name}), or give the path of a folder.",
+        )
+    try:
+        return Path(_download(name, revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise ModelError(
+            "modelNotFound",
+            f"There is no model {name}{version} on this machine: {looked}. The hub did not give it either: {first} "
+            f"Download it on the login node first (hf download {name}), or give the path of a folder.",
+        ) from error
+
+
+def _download(name: str, revision: str | None) -> str:
+    from huggingface_hub import snapshot_download
+
+    folder = snapshot_download(name, revision=revision, allow_patterns=list(WANTED), etag_timeout=10)
+    if not any(Path(folder).glob("*.safetensors")):
+        folder = snapshot_download(name, revision=revision, allow_patterns=[*WANTED, *OLD_WEIGHTS], etag_timeout=10)
+    return folder

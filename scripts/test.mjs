@@ -1,0 +1,184 @@
+/**
+ * `npm test`: sets up what is missing and runs every level of tests; `npm test -- unit python` runs some of them.
+ * With CI=true a skipped test is a failure. Imports nothing that is installed, because it installs.
+ */
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { editorObstacle, setUpCodeServer } from './steps/codeServer.mjs';
+import { build, checkNode, setUpPackages } from './steps/node.mjs';
+import { run } from './steps/process.mjs';
+import { setUpDemoModel, setUpPython } from './steps/python.mjs';
+import { setUpSystem } from './steps/system.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const isCi = process.env['CI'] === 'true';
+const output = join(root, 'test-output');
+const log = (text) => console.log(`○ ${text}`);
+
+/** Each level: what it needs beside npm packages, and how it runs. */
+const levels = {
+  style: { run: style },
+  unit: { needs: ['build'], run: (env) => vitest('unit', env) },
+  sshd: { needs: ['build', 'python'], run: (env) => vitest('sshd', env) },
+  python: { needs: ['python'], run: pytest },
+  browser: { needs: ['build'], run: (env) => vitest('browser', env) },
+  workbench: { needs: ['build', 'python', 'editors'], run: (env) => vitest('workbench', env) },
+};
+
+async function main() {
+  checkNode();
+  const chosen = process.argv.slice(2);
+  const unknown = chosen.filter((name) => !(name in levels));
+  if (unknown.length > 0)
+    throw new Error(
+      `There is no level ${unknown.join(', ')}; there are: ${Object.keys(levels).join(', ')}.`,
+    );
+  const names = chosen.length > 0 ? chosen : Object.keys(levels);
+  const env = await setUp(new Set(names.flatMap((name) => levels[name].needs ?? [])));
+  await rm(output, { recursive: true, force: true });
+  await mkdir(output, { recursive: true });
+  const results = [];
+  for (const name of names) {
+    const began = Date.now();
+    console.log(`\n=== ${name}`);
+    const counts = await levels[name].run(env);
+    results.push({ name, seconds: Math.round((Date.now() - began) / 1000), ...counts });
+  }
+  return report(results);
+}
+
+async function setUp(needs) {
+  await setUpPackages(root, log);
+  const missing = await setUpSystem(log);
+  for (const text of missing) console.log(`! not on this computer, its tests are skipped: ${text}`);
+  const env = {};
+  if (needs.has('python')) {
+    const { python } = await setUpPython(log);
+    env.FURO_TEST_PYTHON = python;
+    env.FURO_TEST_MODEL = await setUpDemoModel(python, log);
+  }
+  if (needs.has('build')) await build(root, log);
+  if (needs.has('editors')) {
+    const obstacle = editorObstacle();
+    if (obstacle) console.log(`! workbench tests are skipped: ${obstacle}`);
+    else for (const which of ['newest', 'oldest']) await setUpCodeServer(which, log);
+  }
+  return env;
+}
+
+/** Types, lint and format of both languages; each check counts as one test. */
+async function style() {
+  const checks = [
+    ['types', process.execPath, ['node_modules/typescript/bin/tsc', '--noEmit']],
+    [
+      'types of the webview',
+      process.execPath,
+      ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.webview.json'],
+    ],
+    ['lint', process.execPath, ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0']],
+    [
+      'format',
+      process.execPath,
+      [
+        'node_modules/prettier/bin/prettier.cjs',
+        '--check',
+        '{src,test,scripts}/**/*.{ts,mts,mjs}',
+        '*.mjs',
+        'vitest.config.ts',
+      ],
+    ],
+  ];
+  let failed = 0;
+  for (const [name, command, args] of checks) {
+    const { code, output: text } = await run(command, args, { cwd: root, check: false });
+    console.log(`${code === 0 ? '✓' : '✗'} ${name}`);
+    if (code !== 0) {
+      failed += 1;
+      console.log(text);
+    }
+  }
+  return { passed: checks.length - failed, failed, skipped: 0 };
+}
+
+async function vitest(project, env) {
+  const file = join(output, `${project}.json`);
+  const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', project];
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const { code } = await run(process.execPath, [...args, ...reporters], {
+    cwd: root,
+    env,
+    inherit: true,
+    check: false,
+  });
+  const told = JSON.parse(await readFile(file, 'utf8').catch(() => '{}'));
+  const failed = told.numFailedTests ?? 0;
+  const tests = (told.testResults ?? []).flatMap((result) => result.assertionResults ?? []);
+  const skipped = tests.filter(({ status }) => status === 'pending' || status === 'skipped');
+  return {
+    passed: told.numPassedTests ?? 0,
+    // A run that broke outside of any test is a failure, too.
+    failed: failed === 0 && code !== 0 ? 1 : failed,
+    skipped: skipped.length,
+    skippedNames: skipped.map(({ fullName }) => fullName),
+  };
+}
+
+async function pytest(env) {
+  const python = env.FURO_TEST_PYTHON;
+  const cwd = join(root, 'python-runtime');
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const args of [
+    ['ruff', 'check', '.'],
+    ['mypy', '--strict', 'furo_infer'],
+  ]) {
+    const { code, output: text } = await run(python, ['-m', ...args], { cwd, check: false });
+    console.log(`${code === 0 ? '✓' : '✗'} ${args[0]}`);
+    if (code !== 0) console.log(text);
+    counts[code === 0 ? 'passed' : 'failed'] += 1;
+  }
+  let tail = '';
+  const { code } = await run(python, ['-m', 'pytest', '-q', '-rs'], {
+    cwd,
+    env,
+    check: false,
+    onLine: (line) => {
+      console.log(line);
+      tail = line;
+    },
+  });
+  const count = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(tail)?.[1] ?? 0);
+  counts.passed += count('passed');
+  counts.skipped += count('skipped');
+  counts.failed += Math.max(count('failed') + count('error'), code === 0 ? 0 : 1);
+  return counts;
+}
+
+function report(results) {
+  console.log('\nlevel       passed  failed  skipped  seconds');
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const { name, passed, failed, skipped, seconds } of results) {
+    const cells = [passed, failed, skipped, seconds].map((value) => String(value).padStart(8));
+    console.log(name.padEnd(10) + cells.join(''));
+    sum.passed += passed;
+    sum.failed += failed;
+    sum.skipped += skipped;
+  }
+  const skippedNames = results.flatMap((result) => result.skippedNames ?? []);
+  for (const name of skippedNames) console.log(`skipped: ${name}`);
+  if (isCi && sum.skipped > 0) {
+    console.log('With CI=true a skipped test is a failure.');
+    sum.failed += sum.skipped;
+  }
+  console.log(`\n${sum.passed} passed, ${sum.failed} failed`);
+  return sum.failed === 0 && sum.passed > 0 ? 0 : 1;
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error) => {
+    console.error(`\n${error instanceof Error ? error.message : String(error)}`);
+    console.log('\n0 passed, 1 failed');
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,224 @@
+// The verbs of the command line over one session. Prints to a screen; knows no settings files.
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { jobFailure } from '../jobs/failures';
+import type { Job } from '../jobs/job';
+import type { SubmitStep } from '../jobs/submit';
+import { resolveRemoteFolder } from '../jobs/remoteFolder';
+import { Tail } from '../jobs/tail';
+import { systemClock } from '../base/clock';
+import { silentLogger } from '../base/log';
+import { parseResults } from '../webview/rows';
+import { durationText, phaseText, progressText } from '../words/stateText';
+import type { Translate } from '../words/translate';
+import type { WorkflowJob } from '../workflow/workflow';
+import type { Session } from './session';
+import { harmless, paint, renderTable, type Screen } from './terminal';
+
+export interface Context {
+  readonly session: Session;
+  readonly screen: Screen;
+  readonly translate: Translate;
+  readonly signal: AbortSignal;
+}
+
+const defaultWidth = 100;
+
+/** Submits a job and tells each step; returns its record. */
+export async function submit(context: Context, job: WorkflowJob): Promise<Job> {
+  const { session, signal, translate: t } = context;
+  const { connection, syncExclude } = session.settings;
+  await session.remote.connect(signal);
+  const remoteFolder = await resolveRemoteFolder(session.remote, connection.remoteFolder, signal);
+  const tell = stepTeller(context);
+  const record = await session.center.submit({
+    job,
+    workspaceFolder: session.folder,
+    remoteFolder,
+    exclude: syncExclude,
+    signal,
+    onStep: tell,
+  });
+  say(
+    context,
+    t('Job {0} submitted to {1}: {2}', record.pjmId ?? '', record.resourceGroup, record.name),
+  );
+  return record;
+}
+
+function stepTeller(context: Context): (step: SubmitStep) => void {
+  const { translate: t } = context;
+  let last = '';
+  return (step) => {
+    const text = stepText(step, t);
+    if (text !== last) say(context, text);
+    last = text;
+  };
+}
+
+function stepText(step: SubmitStep, t: Translate): string {
+  switch (step.kind) {
+    case 'checking':
+      return t('Checking the job');
+    case 'connecting':
+      return t('Connecting');
+    case 'runtime':
+      return t('Sending the runtime');
+    case 'submitting':
+      return t('Submitting');
+    case 'sync':
+      return step.progress.filesTotal === 0
+        ? t('Nothing changed since the last sync')
+        : t('Syncing {0} changed files', step.progress.filesTotal);
+  }
+}
+
+/** Shows state, progress and output of a job until it ends; returns its last record. */
+export function follow(context: Context, jobId: string): Promise<Job> {
+  const { session, signal, screen, translate: t } = context;
+  const { store, center } = session;
+  return new Promise((resolve, reject) => {
+    let lastText = '';
+    const show = (job: Job) => {
+      const text = [phaseText(job.phase, t), progressText(job, t)].filter(Boolean).join(', ');
+      if (text !== lastText) say(context, `${job.name} (${job.pjmId ?? '-'}): ${text}`);
+      lastText = text;
+    };
+    const output = center.onDidOutput(({ jobId: id, text }) => {
+      if (id === jobId) screen.write(prefixLines(harmless(text), paint(screen, 'dim', '│ ')));
+    });
+    const changes = store.onDidChange(({ after }) => {
+      if (after?.id !== jobId) return;
+      show(after);
+      if (after.phase.kind === 'finished') finish(after);
+    });
+    const onAbort = () => {
+      stop();
+      reject(signal.reason as Error);
+    };
+    const stop = () => {
+      output.dispose();
+      changes.dispose();
+      signal.removeEventListener('abort', onAbort);
+    };
+    const finish = (job: Job) => {
+      stop();
+      resolve(job);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    const job = store.get(jobId);
+    if (job?.phase.kind === 'finished') finish(job);
+    else if (job) show(job);
+  });
+}
+
+function prefixLines(text: string, prefix: string): string {
+  return text.replace(/^(?=.*\n)/gm, prefix);
+}
+
+/** The table of `furo jobs`. */
+export function listJobs({ session, screen, translate: t }: Context): void {
+  const jobs = session.store.all;
+  if (jobs.length === 0) {
+    screen.write(`${t('No job was run from this folder yet.')}\n`);
+    return;
+  }
+  const columns = [
+    { title: t('id'), weight: 2 },
+    { title: t('name'), weight: 3 },
+    { title: t('group'), weight: 2 },
+    { title: t('state'), weight: 5 },
+    { title: t('elapsed / limit'), weight: 3 },
+  ];
+  const rows = jobs.map((job) => [
+    job.pjmId ?? '-',
+    job.name,
+    job.resourceGroup,
+    [phaseText(job.phase, t), progressText(job, t)].filter(Boolean).join(', '),
+    `${elapsedText(job)} / ${durationText(job.elapseLimitSeconds)}`,
+  ]);
+  screen.write(`${renderTable(columns, rows, screen.columns ?? defaultWidth)}\n`);
+}
+
+function elapsedText(job: Job): string {
+  const known = job.statistics?.elapseSeconds;
+  if (known !== undefined) return durationText(known);
+  const { phase } = job;
+  const isTimed = phase.kind === 'running' && phase.startedMs !== undefined;
+  return isTimed ? durationText((Date.now() - (phase.startedMs ?? 0)) / 1000) : '-';
+}
+
+/** Prints the whole output so far; with `follows` goes on until the job ends. */
+export async function printLogs(context: Context, job: Job, follows: boolean): Promise<void> {
+  const { session, screen, signal } = context;
+  if (follows && job.phase.kind !== 'finished') {
+    await session.center.resume(signal);
+    await follow(context, job.id);
+    return;
+  }
+  const path = job.files?.stdout;
+  if (path === undefined) return;
+  const { files } = session.remote;
+  const parts = { files, clock: systemClock, log: silentLogger, intervalMs: 1000 };
+  const tail = new Tail(parts, path, (text) => screen.write(harmless(text)));
+  await tail.catchUp(signal);
+  tail.end();
+}
+
+/** The answers of a finished job as a table, or its output when it has no answers. */
+export async function printResults(context: Context, job: Job): Promise<void> {
+  const { session, screen, translate: t } = context;
+  const folder = job.resultsFolder ?? (await session.center.fetchResults(job.id, context.signal));
+  const name = job.files?.results === undefined ? undefined : basename(job.files.results);
+  if (name !== undefined) {
+    const text = await readFile(join(folder, name), 'utf8').catch((error: unknown) => {
+      throw jobFailure('resultsMissing', { job: job.name }, error);
+    });
+    const { rows } = parseResults(text);
+    const columns = [
+      { title: t('prompt'), weight: 2 },
+      { title: t('answer'), weight: 3 },
+    ];
+    const cells = rows.map(({ prompt, answer, error }) => [
+      harmless(prompt),
+      error ? `✗ ${harmless(error.message)}` : harmless(answer),
+    ]);
+    screen.write(`\n${renderTable(columns, cells, screen.columns ?? defaultWidth)}\n`);
+  }
+  printStatistics(context, job);
+  screen.write(`${t('Results: {0}', folder)}\n`);
+}
+
+function printStatistics({ screen, translate: t }: Context, job: Job): void {
+  const { statistics, progress } = job;
+  const lines: [string, string | undefined][] = [
+    [t('state'), phaseText(job.phase, t)],
+    [t('records'), progress && progressText(job, t)],
+    [
+      t('speed'),
+      progress?.tokensPerSecond && t('{0} tokens/s', progress.tokensPerSecond.toFixed(1)),
+    ],
+    [t('accepted'), statistics?.acceptDate],
+    [t('started'), statistics?.startDate],
+    [
+      t('elapsed'),
+      statistics?.elapseSeconds === undefined ? undefined : durationText(statistics.elapseSeconds),
+    ],
+    [
+      t('memory'),
+      statistics?.maxMemoryMiB === undefined
+        ? undefined
+        : `${statistics.maxMemoryMiB.toFixed(0)} MiB`,
+    ],
+  ].map(([label, value]) => [
+    String(label),
+    value === undefined || value === '' ? undefined : String(value),
+  ]);
+  screen.write('\n');
+  for (const [label, value] of lines)
+    if (value !== undefined) screen.write(`${label.padEnd(10)} ${value}\n`);
+}
+
+export function say({ screen }: Pick<Context, 'screen'>, text: string): void {
+  screen.write(`${paint(screen, 'cyan', '●')} ${text}\n`);
+}

@@ -1,0 +1,118 @@
+// Composition root of the command line: settings and folders in, one JobCenter out.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createHash } from 'node:crypto';
+import { systemClock } from '../base/clock';
+import { DisposableStore, type Disposable } from '../base/disposable';
+import type { Logger } from '../base/log';
+import { jobFailure } from '../jobs/failures';
+import { keepHistory } from '../jobs/history';
+import { JobCenter } from '../jobs/jobCenter';
+import { JobStore } from '../jobs/jobStore';
+import { PjmQueue } from '../jobs/pjmQueue';
+import { readSettings, type SettingKey, type Settings } from '../settings';
+import { SshConnection } from '../ssh/connection';
+import { resolveEndpoint } from '../ssh/sshConfig';
+import type { Translate } from '../words/translate';
+import { FileMemory } from './fileMemory';
+import { terminalPrompts } from './terminalPrompts';
+
+export interface SessionOptions {
+  readonly folder: string;
+  /** `furo.*` keys and values. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Folder of known host keys and job lists. */
+  readonly stateFolder: string;
+  /** Folder that holds `furo_infer`. */
+  readonly runtimeFolder: string;
+  readonly log: Logger;
+  readonly translate: Translate;
+  /** A known_hosts line to trust beforehand (the simulated Furo's own). */
+  readonly knownHostKey?: string;
+}
+
+export interface Session extends Disposable {
+  readonly folder: string;
+  readonly settings: Settings;
+  readonly remote: SshConnection;
+  readonly store: JobStore;
+  readonly center: JobCenter;
+}
+
+export function openSession(options: SessionOptions): Session {
+  const { log } = options;
+  const { settings, problems } = readSettings((key: SettingKey) => options.values[`furo.${key}`]);
+  const problem = problems[0];
+  if (problem) throw jobFailure('settingInvalid', { key: problem.key, expected: problem.expected });
+  const { host, port, user, identityFile, remoteFolder } = settings.connection;
+  if (host === '') throw jobFailure('settingsMissing', { keys: 'furo.connection.host' });
+  if (remoteFolder === '')
+    throw jobFailure('settingsMissing', { keys: 'furo.connection.remoteFolder' });
+  if (options.knownHostKey !== undefined) {
+    mkdirSync(options.stateFolder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(options.stateFolder, 'known_hosts'), `${options.knownHostKey}\n`);
+  }
+  const disposables = new DisposableStore();
+  const folder = resolve(options.folder);
+  const store = disposables.add(new JobStore());
+  const memory = FileMemory.open(join(options.stateFolder, `jobs-${shortHash(folder)}.json`));
+  disposables.add(keepHistory(store, memory, log));
+  const remote = disposables.add(
+    new SshConnection({
+      endpoint: () =>
+        resolveEndpoint({
+          host,
+          port,
+          ...(user !== '' && { user }),
+          ...(identityFile !== '' && { identityFile: expandHome(identityFile) }),
+        }),
+      trustFile: join(options.stateFolder, 'known_hosts'),
+      prompts: terminalPrompts(options.translate),
+      log,
+      clock: systemClock,
+    }),
+  );
+  const queue = new PjmQueue(remote, log);
+  const center = disposables.add(
+    new JobCenter({
+      remote,
+      queue,
+      store,
+      log,
+      clock: systemClock,
+      target: `${user}@${host}:${port}`,
+      pollSeconds: () => settings.pollSeconds,
+      localRuntime: options.runtimeFolder,
+    }),
+  );
+  return { folder, settings, remote, store, center, dispose: () => { disposables.dispose(); } }; // prettier-ignore
+}
+
+/** Where settings and state live: `$FURO_CONFIG`, else the place of the operating system. */
+export function configFolder(): string {
+  const base = process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config');
+  return process.env['FURO_CONFIG'] ?? join(base, 'furo-workflows');
+}
+
+/** Values of a JSON file with `furo.*` keys; a missing default file is empty. */
+export async function readSettingsFile(
+  file: string,
+  isOptional: boolean,
+): Promise<Record<string, unknown>> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+  } catch (error) {
+    if (isOptional && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw jobFailure('settingInvalid', { key: file, expected: 'JSON' }, error);
+  }
+}
+
+function expandHome(path: string): string {
+  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : path;
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}

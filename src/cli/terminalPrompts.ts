@@ -1,0 +1,50 @@
+// The questions of a login, asked in a terminal. Without one every answer is no.
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import type { SshPrompts } from '../ssh/prompts';
+import type { Translate } from '../words/translate';
+import { harmless } from './terminal';
+
+export function terminalPrompts(t: Translate): SshPrompts {
+  return {
+    async confirmHostKey({ host, keyType, fingerprint }, signal) {
+      const question = t(
+        'The machine {0} is not known yet. Its {1} key has the fingerprint\n  {2}\nDo you trust it? Type yes: ',
+        host,
+        keyType,
+        fingerprint,
+      );
+      return (await ask(question, { signal, echo: true })) === 'yes';
+    },
+    askPassphrase: (file, signal) => ask(t('Passphrase of {0}: ', file), { signal, echo: false }),
+    async askKeyboard({ prompts }, signal) {
+      const answers: string[] = [];
+      for (const { text, echo } of prompts) {
+        const answer = await ask(harmless(text), { signal, echo });
+        if (answer === undefined) return undefined;
+        answers.push(answer);
+      }
+      return answers;
+    },
+  };
+}
+
+async function ask(
+  question: string,
+  { signal, echo }: { signal: AbortSignal; echo: boolean },
+): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
+  process.stderr.write(question);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => { done(); } }); // prettier-ignore
+  const reader = createInterface({
+    input: process.stdin,
+    output: echo ? process.stderr : silent,
+    terminal: true,
+  });
+  try {
+    return await reader.question('', { signal });
+  } finally {
+    reader.close();
+    if (!echo) process.stderr.write('\n');
+  }
+}

@@ -1,0 +1,16 @@
+// Ends a job on the person's wish. Deletion is asynchronous in PJM, so the end itself comes with the next polls.
+import { jobFailure } from './failures';
+import type { JobStore } from './jobStore';
+import type { Poller } from './poller';
+import type { Queue } from './queue';
+
+export async function cancelJob(
+  parts: { store: JobStore; queue: Queue; poller: Poller },
+  id: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const job = parts.store.get(id);
+  if (job?.pjmId === undefined) throw jobFailure('jobUnknown', { id });
+  await parts.queue.cancel(job.pjmId, signal);
+  parts.poller.start();
+}

@@ -1,0 +1,149 @@
+// The life of all jobs on one machine: submit, follow, settle, cancel. Used alike by the editor and the command line.
+import type { Clock } from '../base/clock';
+import { DisposableStore, type Disposable } from '../base/disposable';
+import { Emitter } from '../base/emitter';
+import { isCancellation } from '../base/failure';
+import type { Logger } from '../base/log';
+import type { QueueEntry } from '../pjm/pjstat';
+import type { Remote } from '../ssh/remote';
+import { cancelJob } from './cancel';
+import { jobFailure } from './failures';
+import type { Job } from './job';
+import type { JobStore } from './jobStore';
+import { Poller } from './poller';
+import type { Queue } from './queue';
+import { recoverSubmissions } from './recover';
+import { downloadResults, settleJob } from './results';
+import { uploadRuntime } from './runtimeUpload';
+import { submitJob, type SubmitPlan } from './submit';
+import { JobWatch } from './watch';
+
+export interface JobCenterParts {
+  readonly remote: Remote;
+  readonly queue: Queue;
+  readonly store: JobStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** `user@host:port`; jobs of other machines are left alone. */
+  readonly target: string;
+  readonly pollSeconds: () => number;
+  /** Local folder that holds the Python package `furo_infer`. */
+  readonly localRuntime: string;
+}
+
+/** Output was seen on the screen within 2 s of being written; a stat each time is all it costs. */
+const outputIntervalMs = 1500;
+
+export class JobCenter implements Disposable {
+  readonly #parts: JobCenterParts;
+  readonly #poller: Poller;
+  readonly #watches = new Map<string, JobWatch>();
+  readonly #output = new Emitter<{ readonly jobId: string; readonly text: string }>();
+  readonly #disposables = new DisposableStore();
+
+  /** New output of a running job: whole lines. */
+  readonly onDidOutput = this.#output.event;
+
+  constructor(parts: JobCenterParts) {
+    this.#parts = parts;
+    const onEnded = (job: Job, entry: QueueEntry | undefined, signal: AbortSignal) =>
+      this.#finish(job, entry, signal);
+    this.#poller = this.#disposables.add(new Poller({ ...parts, onEnded }));
+    this.#disposables.add(this.#output);
+    this.#disposables.add(
+      parts.store.onDidChange(({ after }) => after && this.#watchIfRunning(after)),
+    );
+  }
+
+  /** True when something on the machine waits for us, so connecting without being asked is right. */
+  get hasLiveJobs(): boolean {
+    return this.#parts.store.all.some(
+      ({ target, phase }) => target === this.#parts.target && phase.kind !== 'finished',
+    );
+  }
+
+  /** Takes up the jobs of an earlier session: open submissions, the queue, running outputs. */
+  async resume(signal?: AbortSignal): Promise<void> {
+    const { store, target } = this.#parts;
+    if (!this.hasLiveJobs) return;
+    for (const job of store.all) if (job.target === target) this.#watchIfRunning(job);
+    await recoverSubmissions(this.#parts, target, signal);
+    this.#poller.start();
+  }
+
+  async submit(plan: Omit<SubmitPlan, 'target'>): Promise<Job> {
+    const { target, localRuntime, remote } = this.#parts;
+    const job = await submitJob(
+      {
+        ...this.#parts,
+        uploadRuntime: (remoteFolder, signal) =>
+          uploadRuntime(remote.files, { localRuntime, remoteFolder }, signal),
+      },
+      { ...plan, target },
+    );
+    this.#poller.start();
+    return job;
+  }
+
+  async cancel(id: string, signal?: AbortSignal): Promise<void> {
+    await cancelJob({ ...this.#parts, poller: this.#poller }, id, signal);
+  }
+
+  /** Asks PJM once and waits for the answer. */
+  async pollOnce(signal: AbortSignal): Promise<void> {
+    await this.#poller.pollOnce(signal);
+  }
+
+  /** Asks PJM at once and goes on while jobs live. */
+  refresh(): void {
+    this.#poller.start();
+  }
+
+  /** Brings the files of a job (again) and returns the local folder; works while it runs, too. */
+  async fetchResults(id: string, signal?: AbortSignal): Promise<string> {
+    const job = this.#parts.store.get(id);
+    if (!job) throw jobFailure('jobUnknown', { id });
+    const resultsFolder = await downloadResults(
+      { files: this.#parts.remote.files, log: this.#parts.log },
+      job,
+      signal,
+    );
+    this.#parts.store.change(id, { resultsFolder });
+    return resultsFolder;
+  }
+
+  dispose(): void {
+    this.#disposables.dispose();
+    for (const watch of this.#watches.values()) watch.dispose();
+    this.#watches.clear();
+  }
+
+  #watchIfRunning(job: Job): void {
+    if (job.target !== this.#parts.target || job.phase.kind !== 'running') return;
+    if (!this.#watches.has(job.id)) this.#newWatch(job.id).start();
+  }
+
+  #newWatch(jobId: string): JobWatch {
+    const { remote, store, clock, log } = this.#parts;
+    const onOutput = (id: string, text: string) => {
+      this.#output.fire({ jobId: id, text });
+    };
+    const watch = new JobWatch(
+      { files: remote.files, store, clock, log, intervalMs: outputIntervalMs, onOutput },
+      jobId,
+    );
+    this.#watches.set(jobId, watch);
+    return watch;
+  }
+
+  async #finish(job: Job, entry: QueueEntry | undefined, signal: AbortSignal): Promise<void> {
+    const watch = this.#watches.get(job.id) ?? this.#newWatch(job.id);
+    try {
+      await watch.finish(signal);
+      await settleJob({ ...this.#parts, files: this.#parts.remote.files }, job, entry, signal);
+      if (this.#parts.store.get(job.id)?.phase.kind === 'finished') this.#watches.delete(job.id);
+    } catch (error) {
+      if (!isCancellation(error)) this.#parts.log.warn(`end of ${job.name}: ${String(error)}`);
+    }
+  }
+}

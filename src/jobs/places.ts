@@ -1,0 +1,58 @@
+// Where things lie on the machine and here: one table of folder names. Makes no folder.
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { joinRemote, type RemotePath } from '../ssh/remote';
+import type { Inference } from '../workflow/workflow';
+
+/** Folders of one project on the machine. */
+export interface ProjectPlaces {
+  /** The synced project. */
+  readonly project: RemotePath;
+  /** Everything that this program adds to it. */
+  readonly own: RemotePath;
+  readonly claims: RemotePath;
+}
+
+/**
+ * `<remoteFolder>/<name>-<hash>`: the hash of computer and path keeps two projects of the same name apart, which
+ * would otherwise overwrite each other.
+ */
+export function projectPlaces(remoteFolder: RemotePath, workspaceFolder: string): ProjectPlaces {
+  const folder = resolve(workspaceFolder);
+  const name = basename(folder).replace(/[^\w.-]+/g, '_') || 'project';
+  const project = joinRemote(remoteFolder, `${name}-${shortHash(`${hostname()}\0${folder}`)}`);
+  const own = joinRemote(project, '.furo');
+  return { project, own, claims: joinRemote(own, 'submits') };
+}
+
+/** Folder of one run: script, job file and PJM's own output. */
+export function runFolder(places: ProjectPlaces, jobName: string, jobId: string): RemotePath {
+  return joinRemote(places.own, 'runs', `${jobName}-${jobId.slice(0, 8)}`);
+}
+
+/**
+ * Where an inference writes its results. The same name and the same settings mean the same folder, so a run after an
+ * interrupted one computes the missing records only; any other setting begins a new folder.
+ */
+export function resultsFolder(
+  places: ProjectPlaces,
+  jobName: string,
+  inference: Inference,
+): RemotePath {
+  const meaning = { ...inference, batchRows: undefined };
+  return joinRemote(places.own, 'results', `${jobName}-${shortHash(JSON.stringify(meaning))}`);
+}
+
+/** Local folder of a job's results, inside the workspace. */
+export function localResultsFolder(
+  workspaceFolder: string,
+  jobName: string,
+  pjmId: string,
+): string {
+  return join(workspaceFolder, 'furo-results', `${jobName}.${pjmId}`);
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}

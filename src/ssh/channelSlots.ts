@@ -1,0 +1,75 @@
+// How many channels may be open at once on one connection. Learns the server's limit by being refused.
+import { Emitter } from '../base/emitter';
+import { isFailure } from '../base/failure';
+import { isOpenFailure } from './hop';
+
+/** sshd's default `MaxSessions` is 10; a person may have other windows on a shared connection. */
+const START_LIMIT = 6;
+
+/** An open channel with the slot that it holds. */
+export interface Slotted<T> {
+  readonly channel: T;
+  /** Gives the slot back; call once when the channel is closed. */
+  release(): void;
+}
+
+export class ChannelSlots {
+  #limit = START_LIMIT;
+  #used = 0;
+  readonly #waiting: (() => void)[] = [];
+  readonly #onDidStarve = new Emitter<undefined>();
+
+  /** Somebody waits for a slot: whoever holds one without need should close its channel. */
+  readonly onDidStarve = this.#onDidStarve.event;
+
+  /** Opens a channel when a slot is free. A refusal lowers the limit and waits while others are open. */
+  async open<T>(start: () => Promise<T>, signal?: AbortSignal): Promise<Slotted<T>> {
+    for (;;) {
+      await this.#freeSlot(signal);
+      this.#used += 1;
+      try {
+        return this.#slotted(await start());
+      } catch (error) {
+        this.#giveBack();
+        const isLimit = isFailure(error, 'channelRefused') && isOpenFailure(error.cause);
+        if (!isLimit || this.#used === 0) throw error;
+        this.#limit = this.#used;
+      }
+    }
+  }
+
+  #slotted<T>(channel: T): Slotted<T> {
+    let isHeld = true;
+    return {
+      channel,
+      release: () => {
+        if (isHeld) this.#giveBack();
+        isHeld = false;
+      },
+    };
+  }
+
+  async #freeSlot(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    while (this.#used >= this.#limit) {
+      await new Promise<void>((resolve, reject) => {
+        const wake = (): void => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        };
+        const onAbort = (): void => {
+          this.#waiting.splice(this.#waiting.indexOf(wake), 1);
+          reject(signal?.reason as Error);
+        };
+        this.#waiting.push(wake);
+        signal?.addEventListener('abort', onAbort, { once: true });
+        this.#onDidStarve.fire(undefined);
+      });
+    }
+  }
+
+  #giveBack(): void {
+    this.#used -= 1;
+    this.#waiting.shift()?.();
+  }
+}

@@ -1,0 +1,265 @@
+// One ssh2 client from dial to close. The only place that turns ssh2's errors into a Failure.
+import type { Duplex } from 'node:stream';
+import { Client, type Algorithms, type ClientChannel, type SFTPWrapper } from 'ssh2';
+import { isFailure, type Failure } from '../base/failure';
+import type { Clock } from '../base/clock';
+import type { Logger } from '../base/log';
+import type { Disposable } from '../base/disposable';
+import type { Credentials } from './credentials';
+import { Deadline } from './deadline';
+import type { Endpoint } from './endpoint';
+import { detailOf, sshFailure, type SshFailureReason } from './failures';
+import { HostTrust } from './hostTrust';
+import { Login } from './login';
+import type { SshPrompts } from './prompts';
+
+export interface HopOptions {
+  readonly endpoint: Endpoint;
+  readonly trustFile: string;
+  readonly credentials: Credentials;
+  readonly prompts: SshPrompts;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Tests shorten it; default 15 s. */
+  readonly keepaliveMs?: number;
+  /** A stream to speak through instead of a new TCP connection: the channel of a hop before this one. */
+  readonly through?: Duplex;
+}
+
+/** A dead link is known after 3 unanswered keepalives, about a minute. */
+const KEEPALIVE_MS = 15_000;
+const KEEPALIVE_COUNT = 3;
+/** For TCP, key exchange and login together; the time that a person takes to answer is not counted. */
+const OPEN_TIMEOUT_MS = 30_000;
+
+/** Only AEAD-GCM and CTR with SHA-2: Terrapin needs ChaCha20 or CBC, and SHA-1 is broken. */
+const ALGORITHMS = {
+  cipher: [
+    'aes128-gcm@openssh.com',
+    'aes256-gcm@openssh.com',
+    'aes128-ctr',
+    'aes192-ctr',
+    'aes256-ctr',
+  ],
+  hmac: [
+    'hmac-sha2-256-etm@openssh.com',
+    'hmac-sha2-512-etm@openssh.com',
+    'hmac-sha2-256',
+    'hmac-sha2-512',
+  ],
+  compress: ['none'],
+} satisfies Algorithms;
+
+/** A connection that stands. It ends once, with a reason. */
+export class Hop implements Disposable {
+  #endReason: Failure<SshFailureReason> | undefined;
+  readonly #endListeners = new Set<(reason: Failure<SshFailureReason>) => void>();
+
+  private constructor(
+    private readonly client: Client,
+    private readonly host: string,
+  ) {
+    let lastError: unknown;
+    client.on('error', (error) => (lastError = error));
+    client.on('close', () => {
+      this.#end(sshFailure('connectionLost', { host }, lastError));
+    });
+  }
+
+  /** Connects, checks the host key, logs in. Rejects with a Failure, or with the signal's reason. */
+  static async open(options: HopOptions, signal?: AbortSignal): Promise<Hop> {
+    const over = new AbortController();
+    const deadline = new Deadline(options.clock, OPEN_TIMEOUT_MS);
+    const { endpoint, prompts } = options;
+    try {
+      const trust = await HostTrust.read({
+        endpoint,
+        trustFile: options.trustFile,
+        log: options.log,
+        confirm: (question) =>
+          deadline.pausedFor(() => prompts.confirmHostKey(question, over.signal)),
+      });
+      signal?.throwIfAborted();
+      const login = new Login({
+        endpoint,
+        credentials: options.credentials,
+        log: options.log,
+        signal: over.signal,
+        prompts: {
+          askKeyboard: (questions, asked) =>
+            deadline.pausedFor(() => prompts.askKeyboard(questions, asked)),
+        },
+      });
+      const client = await openClient({ ...options, trust, login, deadline }, signal);
+      return new Hop(client, endpoint.host);
+    } finally {
+      deadline.dispose();
+      over.abort();
+    }
+  }
+
+  /** Undefined while the connection stands. */
+  get endReason(): Failure<SshFailureReason> | undefined {
+    return this.#endReason;
+  }
+
+  /** Calls back once, at once when the connection is gone already. */
+  onDidEnd(listener: (reason: Failure<SshFailureReason>) => void): Disposable {
+    if (this.#endReason) listener(this.#endReason);
+    else this.#endListeners.add(listener);
+    return { dispose: () => this.#endListeners.delete(listener) };
+  }
+
+  /** Opens a channel that runs one command. Rejects with `channelRefused` or the end reason. */
+  openExec(command: string): Promise<ClientChannel> {
+    return this.#open<ClientChannel>((done) => this.client.exec(command, done));
+  }
+
+  /** Opens an SFTP channel. Rejects with `channelRefused`, `sftpUnavailable` or the end reason. */
+  async openSftp(): Promise<SFTPWrapper> {
+    try {
+      return await this.#open<SFTPWrapper>((done) => this.client.sftp(done));
+    } catch (error) {
+      if (!isFailure(error, 'channelRefused') || isOpenFailure(error.cause)) throw error;
+      const { host } = this;
+      throw sshFailure('sftpUnavailable', { host, detail: detailOf(error.cause) }, error.cause);
+    }
+  }
+
+  dispose(): void {
+    this.#end(sshFailure('connectionClosed', { host: this.host }));
+    // `end` says goodbye to the server; `destroy` makes sure that no socket stays behind a silent one.
+    this.client.end();
+    this.client.destroy();
+  }
+
+  #end(reason: Failure<SshFailureReason>): void {
+    if (this.#endReason) return;
+    this.#endReason = reason;
+    for (const listener of [...this.#endListeners]) listener(reason);
+    this.#endListeners.clear();
+  }
+
+  #open<T>(start: (done: (error: Error | undefined, channel: T) => void) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const ending = this.onDidEnd(reject);
+      const refuse = (error: unknown): void => {
+        ending.dispose();
+        // A broken line answers open requests before it tells that it broke.
+        setImmediate(() => {
+          const detail = detailOf(error);
+          const lost = /No response from server|Not connected/.test(detail);
+          const { host } = this;
+          reject(
+            this.#endReason ??
+              sshFailure(lost ? 'connectionLost' : 'channelRefused', { host, detail }, error),
+          );
+        });
+      };
+      try {
+        start((error, channel) => {
+          ending.dispose();
+          if (error) refuse(error);
+          else resolve(channel);
+        });
+      } catch (error) {
+        refuse(error);
+      }
+    });
+  }
+}
+
+/** True when the server refused the channel itself (RFC 4254, 5.1), not what should run in it. */
+export function isOpenFailure(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('Channel open failure');
+}
+
+interface OpenClient extends HopOptions {
+  readonly trust: HostTrust;
+  readonly login: Login;
+  readonly deadline: Deadline;
+}
+
+function openClient(options: OpenClient, signal?: AbortSignal): Promise<Client> {
+  const { endpoint, login, trust, deadline } = options;
+  const client = new Client();
+  let refusal: Failure<SshFailureReason> | undefined;
+  return new Promise<Client>((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      signal?.removeEventListener('abort', onAbort);
+      reject(error);
+      client.destroy();
+    };
+    const onAbort = (): void => {
+      fail(signal?.reason);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    deadline.onPassed(() => {
+      const { host, port } = endpoint;
+      fail(sshFailure('hostUnreachable', { host, port, detail: 'no answer in time' }));
+    });
+    client.on('error', (error) => {
+      if (!isAboutOneKey(error)) fail(refusal ?? toFailure(error, endpoint, login));
+    });
+    client.on('close', () => {
+      fail(refusal ?? toFailure(new Error('closed by the server'), endpoint, login));
+    });
+    client.on('connect', () => client.setNoDelay(true));
+    client.on('ready', () => {
+      signal?.removeEventListener('abort', onAbort);
+      client.removeAllListeners('close');
+      resolve(client);
+    });
+    client.connect({
+      host: endpoint.host,
+      port: endpoint.port,
+      username: endpoint.user,
+      ...(options.through && { sock: options.through }),
+      algorithms: { ...ALGORITHMS, serverHostKey: trust.algorithms() },
+      // Must return undefined, and only a literal `false` refuses: ssh2 takes everything else for consent.
+      hostVerifier: (key: Buffer, verify: (isTrusted: boolean) => void): void => {
+        void trust.verdict(Buffer.from(key)).then((failure) => {
+          refusal = failure;
+          verify(failure === undefined);
+        });
+      },
+      // ssh2's types know neither the `null`s of the first call nor `false` for the end.
+      authHandler: login.handler as never,
+      readyTimeout: 0,
+      keepaliveInterval: options.keepaliveMs ?? KEEPALIVE_MS,
+      keepaliveCountMax: KEEPALIVE_COUNT,
+    });
+  });
+}
+
+/** ssh2 reports a key that could not sign as an error, and then goes on with the next method. */
+function isAboutOneKey(error: unknown): boolean {
+  const level = levelOf(error);
+  return level === 'agent' || /^Error (while )?signing/.test(detailOf(error));
+}
+
+function levelOf(error: unknown): string | undefined {
+  return (error as { level?: string } | undefined)?.level;
+}
+
+const UNREACHABLE = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN']);
+const NO_NAME = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME']);
+
+/** Names an error of an attempt that has not come to a login yet. */
+function toFailure(error: unknown, endpoint: Endpoint, login: Login): Failure<SshFailureReason> {
+  const { host, port } = endpoint;
+  const detail = detailOf(error);
+  const code = (error as NodeJS.ErrnoException).code;
+  if (levelOf(error) === 'client-authentication') return login.failure();
+  // After too many refused keys the server hangs up instead of answering.
+  if (login.hasOffered && /too many auth|closed by the server/i.test(detail))
+    return login.failure();
+  if (typeof code === 'string' && NO_NAME.has(code))
+    return sshFailure('hostNotFound', { host }, error);
+  if (code === 'ECONNREFUSED') return sshFailure('connectionRefused', { host, port }, error);
+  if (typeof code === 'string' && UNREACHABLE.has(code))
+    return sshFailure('hostUnreachable', { host, port, detail }, error);
+  if (levelOf(error) === 'client-socket' || /lost before handshake|closed by/.test(detail))
+    return sshFailure('connectionLost', { host }, error);
+  return sshFailure('handshakeFailed', { host, port, detail }, error);
+}

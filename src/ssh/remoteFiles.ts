@@ -1,0 +1,246 @@
+// The files of the remote machine over SFTP: temporary name, then rename. Knows no connection; a port gives the session.
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isFailure } from '../base/failure';
+import { detailOf, sshFailure } from './failures';
+import {
+  joinRemote,
+  type RemoteEntry,
+  type RemoteFiles,
+  type RemotePath,
+  type RemoteStat,
+  type TransferOptions,
+} from './remote';
+import * as requests from './sftpRequests';
+import { isVague, STATUS, statusOf, toFileFailure, type SftpSession } from './sftpSession';
+import { bytesOf, fileBytes, receiveBytes, sendBytes, type ByteSource } from './transfer';
+
+/** Names of files that are not finished; a stray one after a cut may be removed by whoever finds it. */
+export const TEMPORARY_PREFIX = '.furo-tmp-';
+
+/** Nobody may read another user's code, keys or results on a shared machine. */
+const FILE_MODE = 0o600;
+const FOLDER_MODE = 0o700;
+/** A file that is read into memory as a whole; larger ones are downloaded. */
+const MAX_READ_BYTES = 64 * 1024 * 1024;
+
+export interface RemoteFilesPorts {
+  /** The open session; opens one when there is none. */
+  session(signal?: AbortSignal): Promise<SftpSession>;
+  /** What the machine says when it writes to `path`: the text of its error, or undefined. Never throws. */
+  explainWriteError(path: RemotePath): Promise<string | undefined>;
+}
+
+type WriteOptions = TransferOptions & { mode?: number };
+
+interface Task {
+  readonly path: RemotePath;
+  readonly operation: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+interface Content {
+  readonly size: number;
+  readonly source: ByteSource;
+  /** Throws when the source is not what it was at the beginning. */
+  readonly check?: () => Promise<void>;
+}
+
+export class SftpFiles implements RemoteFiles {
+  constructor(private readonly ports: RemoteFilesPorts) {}
+
+  async stat(path: RemotePath, signal?: AbortSignal): Promise<RemoteStat | undefined> {
+    try {
+      return await this.#run({ path, operation: 'stat', signal }, (session) =>
+        requests.statPath(session, path),
+      );
+    } catch (error) {
+      if (isFailure(error, 'noSuchFile')) return undefined;
+      throw error;
+    }
+  }
+
+  list(path: RemotePath, signal?: AbortSignal): Promise<readonly RemoteEntry[]> {
+    return this.#run({ path, operation: 'list', signal }, (session) =>
+      requests.listFolder(session, path, signal),
+    );
+  }
+
+  makeFolder(path: RemotePath, signal?: AbortSignal): Promise<void> {
+    return this.#run({ path, operation: 'makeFolder', signal }, async (session) => {
+      try {
+        await requests.makeFolders(session, path, FOLDER_MODE);
+      } catch (error) {
+        const probe = joinRemote(requests.parentOf(path), temporaryName());
+        throw await this.#explained(error, path, probe);
+      }
+    });
+  }
+
+  read(
+    path: RemotePath,
+    range?: { offset: number; length: number },
+    signal?: AbortSignal,
+  ): Promise<Buffer> {
+    return this.#run({ path, operation: 'read', signal }, async (session) => {
+      const handle = await requests.openToRead(session, path);
+      try {
+        const { size: whole } = await requests.statHandle(session, handle);
+        const offset = range?.offset ?? 0;
+        const size = Math.max(0, Math.min(range?.length ?? whole, whole - offset));
+        if (size > MAX_READ_BYTES)
+          throw sshFailure('outputTooLarge', { limitBytes: MAX_READ_BYTES });
+        const content = Buffer.alloc(size);
+        const take = (bytes: Buffer, at: number): Promise<void> => {
+          bytes.copy(content, at);
+          return Promise.resolve();
+        };
+        const source = { handle, offset, size };
+        const end = await receiveBytes(session, { ...source, take }, { signal });
+        return content.subarray(0, end);
+      } finally {
+        await requests.closeHandle(session, handle).catch(ignore);
+      }
+    });
+  }
+
+  async write(
+    path: RemotePath,
+    content: Uint8Array | string,
+    options: WriteOptions = {},
+  ): Promise<void> {
+    const bytes = Buffer.from(content as Uint8Array);
+    await this.#send(path, { size: bytes.length, source: bytesOf(bytes) }, options);
+  }
+
+  async upload(localPath: string, path: RemotePath, options: WriteOptions = {}): Promise<void> {
+    await withLocalFile(localPath, 'r', async (file) => {
+      const before = await file.stat();
+      const check = async (): Promise<void> => {
+        const after = await file.stat();
+        if (after.size !== before.size || after.mtimeMs !== before.mtimeMs)
+          throw sshFailure('localFileChanged', { path: localPath });
+      };
+      const source = fileBytes(file, (error) => localFailure(localPath, error));
+      await this.#send(path, { size: before.size, source, check }, options);
+    });
+  }
+
+  async download(
+    path: RemotePath,
+    localPath: string,
+    options: TransferOptions = {},
+  ): Promise<void> {
+    const temporary = join(dirname(localPath), temporaryName());
+    const task = { path, operation: 'download', signal: options.signal };
+    await this.#run(task, async (session) => {
+      const handle = await requests.openToRead(session, path);
+      try {
+        const { size } = await requests.statHandle(session, handle);
+        await withLocalFile(temporary, 'wx', async (file) => {
+          const take = async (bytes: Buffer, at: number): Promise<void> => {
+            await localStep(localPath, file.write(bytes, 0, bytes.length, at));
+          };
+          const end = await receiveBytes(session, { handle, offset: 0, size, take }, options);
+          await localStep(localPath, file.truncate(end));
+        });
+        await localStep(localPath, rename(temporary, localPath));
+      } finally {
+        await rm(temporary, { force: true });
+        await requests.closeHandle(session, handle).catch(ignore);
+      }
+    });
+  }
+
+  /** A file or link goes; an empty folder goes; what is not there counts as removed. */
+  remove(path: RemotePath, signal?: AbortSignal): Promise<void> {
+    return this.#run({ path, operation: 'remove', signal }, async (session) => {
+      try {
+        await requests.removeFile(session, path);
+      } catch (error) {
+        if (statusOf(error) === STATUS.noSuchFile) return;
+        const found = await requests.statLink(session, path);
+        if (found.kind !== 'folder') throw error;
+        await requests.removeFolder(session, path);
+      }
+    });
+  }
+
+  async #send(path: RemotePath, content: Content, options: WriteOptions): Promise<void> {
+    const { signal, mode = FILE_MODE } = options;
+    const temporary = joinRemote(requests.parentOf(path), temporaryName());
+    await this.#run({ path, operation: 'write', signal }, async (session) => {
+      let handle: Buffer | undefined;
+      try {
+        handle = await requests.openNew(session, temporary, mode);
+        const sent = await sendBytes(session, { handle, ...content }, options);
+        await requests.flush(session, handle);
+        await content.check?.();
+        if (sent !== content.size) throw new Error(`${sent} of ${content.size} bytes`);
+        const closing = requests.closeHandle(session, handle);
+        handle = undefined;
+        await closing;
+        signal?.throwIfAborted();
+        await requests.replace(session, temporary, path);
+      } catch (error) {
+        // Asked before the half-written file goes: once it is gone, a full disk is not full any more.
+        const explained = await this.#explained(error, path, temporary);
+        if (handle) await requests.closeHandle(session, handle).catch(ignore);
+        await requests.removeFile(session, temporary).catch(ignore);
+        throw explained;
+      }
+    });
+  }
+
+  /** SFTP says only `Failure` when a disk is full or a quota is used up; a shell on the same machine knows more. */
+  async #explained(error: unknown, path: RemotePath, probe: RemotePath): Promise<unknown> {
+    if (!isVague(error)) return error;
+    const detail = await this.ports.explainWriteError(probe);
+    return detail === undefined ? error : toFileFailure(new Error(detail), path, 'write');
+  }
+
+  async #run<T>(task: Task, work: (session: SftpSession) => Promise<T>): Promise<T> {
+    task.signal?.throwIfAborted();
+    const session = await this.ports.session(task.signal);
+    try {
+      task.signal?.throwIfAborted();
+      return await work(session);
+    } catch (error) {
+      throw toFileFailure(error, task.path, task.operation);
+    }
+  }
+}
+
+async function withLocalFile(
+  path: string,
+  flags: 'r' | 'wx',
+  work: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const file = await localStep(path, open(path, flags, FILE_MODE));
+  try {
+    await work(file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function localStep<T>(path: string, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    throw localFailure(path, error);
+  }
+}
+
+function localFailure(path: string, error: unknown): Error {
+  return sshFailure('localFileFailed', { path, detail: detailOf(error) }, error);
+}
+
+function temporaryName(): string {
+  return `${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}`;
+}
+
+function ignore(): void {
+  // The first error is the one that is told.
+}

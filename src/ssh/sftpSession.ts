@@ -1,0 +1,147 @@
+// One SFTP channel: every request ends, with an answer or a Failure. Knows no transfers and no reconnection.
+import type { SFTPWrapper } from 'ssh2';
+import type { Clock } from '../base/clock';
+import type { Disposable } from '../base/disposable';
+import { isFailure, type Failure } from '../base/failure';
+import { detailOf, sshFailure, type SshFailureReason } from './failures';
+import type { Hop } from './hop';
+
+export type Done<T> = (error: Error | null | undefined, value: T) => void;
+
+/** No answer at all for so long while requests wait: a stuck file system still answers SSH keepalives. */
+const SILENCE_LIMIT_MS = 120_000;
+
+/** SFTP version 3 status codes. */
+export const STATUS = {
+  eof: 1,
+  noSuchFile: 2,
+  permissionDenied: 3,
+  failure: 4,
+  unsupported: 8,
+} as const;
+
+export interface SftpContext {
+  readonly hop: Hop;
+  readonly host: string;
+  readonly clock: Clock;
+}
+
+export class SftpSession implements Disposable {
+  readonly #waiting = new Set<(reason: Failure<SshFailureReason>) => void>();
+  readonly #hopEnd: Disposable;
+  #watchdog: Disposable | undefined;
+  #endReason: Failure<SshFailureReason> | undefined;
+  #onEnd: () => void = () => undefined;
+
+  constructor(
+    readonly sftp: SFTPWrapper,
+    private readonly context: SftpContext,
+  ) {
+    const lost = (error?: unknown): void => {
+      this.#end(
+        context.hop.endReason ?? sshFailure('connectionLost', { host: context.host }, error),
+      );
+    };
+    sftp.on('error', lost);
+    sftp.on('close', () => {
+      lost();
+    });
+    this.#hopEnd = context.hop.onDidEnd((reason) => {
+      this.#end(reason);
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#endReason === undefined;
+  }
+
+  get isIdle(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  onEnd(callback: () => void): void {
+    if (this.isOpen) this.#onEnd = callback;
+    else callback();
+  }
+
+  /** One request. Rejects with ssh2's status error, or with a Failure when the channel ended or fell silent. */
+  call<T>(start: (done: Done<T>) => unknown): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#endReason) {
+        reject(this.#endReason);
+        return;
+      }
+      this.#waiting.add(reject);
+      this.#watch();
+      const settle = (): void => {
+        this.#waiting.delete(reject);
+        this.#unwatch();
+        if (this.#waiting.size > 0) this.#watch();
+      };
+      try {
+        start((error, value) => {
+          settle();
+          if (error) reject(error);
+          else resolve(value);
+        });
+      } catch (error) {
+        settle();
+        reject(error);
+      }
+    });
+  }
+
+  dispose(): void {
+    this.#end(sshFailure('connectionClosed', { host: this.context.host }));
+  }
+
+  #watch(): void {
+    this.#watchdog ??= this.context.clock.after(SILENCE_LIMIT_MS, () => {
+      this.#end(sshFailure('timedOut', { operation: 'sftp', seconds: SILENCE_LIMIT_MS / 1000 }));
+    });
+  }
+
+  #unwatch(): void {
+    this.#watchdog?.dispose();
+    this.#watchdog = undefined;
+  }
+
+  #end(reason: Failure<SshFailureReason>): void {
+    if (this.#endReason) return;
+    this.#endReason = reason;
+    this.#unwatch();
+    this.#hopEnd.dispose();
+    for (const reject of [...this.#waiting]) reject(reason);
+    this.#waiting.clear();
+    if (this.context.hop.endReason === undefined) this.sftp.end();
+    this.#onEnd();
+  }
+}
+
+/** The SFTP status code of an error, if it is one. */
+export function statusOf(error: unknown): number | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === 'number' ? code : undefined;
+}
+
+/** True for the code that stands for everything else, disk full among it. */
+export function isVague(error: unknown): boolean {
+  return statusOf(error) === STATUS.failure;
+}
+
+const FULL = /no space left|quota exceeded|disk full|disc quota|not enough space|ENOSPC|EDQUOT/i;
+
+/** Names an answer of the file server. Cancellations and Failures pass unchanged. */
+export function toFileFailure(error: unknown, path: string, operation: string): unknown {
+  if (isFailure(error) || (error instanceof Error && error.name === 'AbortError')) return error;
+  const detail = detailOf(error);
+  if (FULL.test(detail)) return sshFailure('diskFull', { path, detail }, error);
+  switch (statusOf(error)) {
+    case STATUS.noSuchFile:
+      return sshFailure('noSuchFile', { path }, error);
+    case STATUS.permissionDenied:
+      return sshFailure('permissionDenied', { path }, error);
+    default:
+      return sshFailure('remoteFileFailed', { path, operation, detail }, error);
+  }
+}

@@ -1,0 +1,153 @@
+// Words for the failures of jobs/.
+import type { JobFailureReason } from '../jobs/failures';
+import type { FailureWords } from './failureText';
+
+export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> = {
+  settingsMissing: {
+    text: (t, v) =>
+      t(
+        'Furo Workflows needs these settings first: {0}. They belong to your computer, not to the project.',
+        v('keys'),
+      ),
+    actions: ['openSettings'],
+  },
+  settingInvalid: {
+    text: (t, v) =>
+      t(
+        'The setting {0} has a value that cannot be used (expected: {1}).',
+        v('key'),
+        v('expected'),
+      ),
+    actions: ['openSettings'],
+  },
+  remoteFolderUnusable: {
+    text: (t, v) =>
+      t(
+        'Nothing was submitted: the remote folder {0} cannot be used. {1} Choose a folder that you may write to, for example /data/group1/USER/furo.',
+        v('folder'),
+        v('detail'),
+      ),
+    actions: ['openSettings', 'showLog'],
+  },
+  modelMissing: {
+    text: (t, v) =>
+      t(
+        'The job {0} names no model. Enter one in the settings (furo.inference.model) or in furo.yaml.',
+        v('job'),
+      ),
+    actions: ['openSettings'],
+  },
+  inputMissing: {
+    text: (t, v) =>
+      t(
+        'The job {0} names no input file. Enter a .jsonl file under inference.input in furo.yaml.',
+        v('job'),
+      ),
+    actions: ['openSettings'],
+  },
+  inputNotFound: {
+    text: (t, v) => t('The file {0} is not in this folder. Nothing was sent.', v('path')),
+    actions: [],
+  },
+  inputEmpty: {
+    text: (t, v) =>
+      t('{0} holds no record. Nothing was sent. Write one JSON object on each line.', v('path')),
+    actions: ['openFile'],
+  },
+  inputMalformed: {
+    text: (t, v) =>
+      t(
+        '{0}, line {1} is not a JSON object: {2}. Nothing was sent.',
+        v('path'),
+        v('line'),
+        v('detail'),
+      ),
+    actions: ['openFile'],
+  },
+  inputDuplicateId: {
+    text: (t, v) =>
+      t(
+        '{0}, line {1} has the id "{2}", as line {3} has. Nothing was sent. Give each record an id of its own.',
+        v('path'),
+        v('line'),
+        v('id'),
+        v('firstLine'),
+      ),
+    actions: ['openFile'],
+  },
+  jobInvalid: {
+    text: (t, v) =>
+      t('PJM would refuse the job {0}, so it was not submitted. {1}', v('job'), v('first')),
+    actions: ['openSettings'],
+  },
+  alreadyRunning: {
+    text: (t, v) =>
+      t(
+        'The job {0} is already in the queue or running (job {1}) and writes the same results. Wait for it or cancel it first.',
+        v('job'),
+        v('pjmId'),
+      ),
+    actions: [],
+  },
+  submitRefused: {
+    text: (t, v) => t('pjsub refused the job. It says: {0}', v('text')),
+    actions: ['showLog'],
+  },
+  submitUnclear: {
+    text: (t, v) =>
+      t(
+        'pjsub neither accepted nor refused the job. It printed: {0} Look at pjstat on the machine before you submit again.',
+        v('text'),
+      ),
+    actions: ['showLog'],
+  },
+  submitLost: {
+    text: (t, v) =>
+      t(
+        'The connection broke while {0} was submitted. The job is not submitted twice: when the connection is back, it is looked up.',
+        v('job'),
+      ),
+    actions: ['showLog'],
+  },
+  commandMissing: {
+    text: (t, v) =>
+      t(
+        'There is no {0} on the machine (PATH there: {1}). Is the host a login node of Furo Type II?',
+        v('command'),
+        v('path'),
+      ),
+    actions: ['openSettings', 'showLog'],
+  },
+  commandFailed: {
+    text: (t, v) => t('{0} failed on the machine. It says: {1}', v('command'), v('text')),
+    actions: ['showLog'],
+  },
+  cancelRefused: {
+    text: (t, v) => t('Job {0} could not be cancelled. pjdel says: {1}', v('pjmId'), v('text')),
+    actions: ['showLog'],
+  },
+  runtimeMissing: {
+    text: (t, v) =>
+      t(
+        'This installation is incomplete: {0} is missing. Install the extension again.',
+        v('folder'),
+      ),
+    actions: ['showLog'],
+  },
+  resultsMissing: {
+    text: (t, v) => t('There are no results of {0} in the folder furo-results.', v('job')),
+    actions: ['showLog'],
+  },
+  jobUnknown: {
+    text: (t, v) => t('There is no job {0} in the list.', v('id')),
+    actions: [],
+  },
+  historyUnreadable: {
+    text: (t, v) =>
+      t(
+        'The list of jobs was written by another version ({0}) and is left as it is. Update the extension.',
+        v('version'),
+      ),
+    actions: ['showLog'],
+  },
+};

@@ -1,0 +1,176 @@
+// Words for the failures of ssh/.
+import type { SshFailureReason } from '../ssh/failures';
+import type { FailureWords } from './failureText';
+
+export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> = {
+  endpointInvalid: {
+    text: (t, v) =>
+      t(
+        '"{1}" cannot be used as {0} of the connection. Check the connection settings.',
+        v('field'),
+        v('value'),
+      ),
+    actions: ['openSettings'],
+  },
+  hostNotFound: {
+    text: (t, v) =>
+      t(
+        'There is no machine named {0}. Check the host in the settings and your network.',
+        v('host'),
+      ),
+    actions: ['openSettings', 'tryAgain'],
+  },
+  connectionRefused: {
+    text: (t, v) =>
+      t(
+        '{0} does not accept connections on port {1}. Check host and port in the settings.',
+        v('host'),
+        v('port'),
+      ),
+    actions: ['openSettings', 'tryAgain'],
+  },
+  hostUnreachable: {
+    text: (t, v) =>
+      t(
+        '{0} did not answer ({1}). Check your network or VPN, then try again.',
+        v('host'),
+        v('detail'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  handshakeFailed: {
+    text: (t, v) =>
+      t(
+        '{0} answered, but not as an SSH server that we can talk to ({1}).',
+        v('host'),
+        v('detail'),
+      ),
+    actions: ['openSettings', 'showLog'],
+  },
+  hostKeyChanged: {
+    text: (t, v) =>
+      t(
+        'Connection refused, nothing was sent: the key of {0} is not the one that is remembered in {2}. Its fingerprint is now {1}. Somebody may be in between, or the machine was set up anew. Ask the computer centre; if the new key is right, remove the old line and connect again.',
+        v('host'),
+        v('fingerprint'),
+        [v('file'), v('line')].filter(Boolean).join(':'),
+      ),
+    actions: ['showLog'],
+  },
+  hostKeyRevoked: {
+    text: (t, v) =>
+      t(
+        'Connection refused, nothing was sent: the key {1} of {0} is marked as revoked.',
+        v('host'),
+        v('fingerprint'),
+      ),
+    actions: ['showLog'],
+  },
+  hostKeyRejected: {
+    text: (t, v) =>
+      t(
+        'Not connected: you did not accept the key of {0} ({1}). Nothing was sent.',
+        v('host'),
+        v('fingerprint'),
+      ),
+    actions: ['tryAgain'],
+  },
+  hostKeyUnchecked: {
+    text: (t, v) =>
+      t(
+        'Not connected: the key of {0} could not be checked ({1}). Nothing was sent.',
+        v('host'),
+        v('detail'),
+      ),
+    actions: ['showLog'],
+  },
+  authenticationFailed: {
+    text: (t, v) =>
+      t(
+        '{0} did not accept the login of {1}. Tried: {2}. Check user and key file in the settings; the public key has to be registered in the HPC portal.',
+        v('host'),
+        v('user'),
+        v('tried'),
+      ),
+    actions: ['openSettings', 'showLog'],
+  },
+  noKey: {
+    text: (t, v) =>
+      t(
+        'There is no key to log in to {0}: no SSH agent and no key file. Enter a key file in the settings.',
+        v('host'),
+      ),
+    actions: ['openSettings'],
+  },
+  keyFileUnreadable: {
+    text: (t, v) => t('The key file {0} cannot be read ({1}).', v('file'), v('detail')),
+    actions: ['openSettings'],
+  },
+  passphraseRefused: {
+    text: (t, v) => t('The passphrase of {0} was wrong or not given.', v('file')),
+    actions: ['tryAgain'],
+  },
+  connectionLost: {
+    text: (t, v) =>
+      t(
+        'The connection to {0} broke. It comes back by itself; jobs on the machine go on.',
+        v('host'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  connectionClosed: {
+    text: (t, v) => t('The connection to {0} was closed.', v('host')),
+    actions: ['tryAgain'],
+  },
+  timedOut: {
+    text: (t, v) =>
+      t('The machine gave no answer within {1} s ({0}). Try again.', v('operation'), v('seconds')),
+    actions: ['tryAgain', 'showLog'],
+  },
+  channelRefused: {
+    text: (t, v) => t('{0} opens no further channel ({1}).', v('host'), v('detail')),
+    actions: ['showLog'],
+  },
+  sftpUnavailable: {
+    text: (t, v) => t('{0} offers no file transfer over SFTP ({1}).', v('host'), v('detail')),
+    actions: ['showLog'],
+  },
+  outputTooLarge: {
+    text: (t, v) =>
+      t('A command printed more than {0} bytes, so its answer was not kept.', v('limitBytes')),
+    actions: ['showLog'],
+  },
+  noSuchFile: {
+    text: (t, v) => t('There is no {0} on the machine.', v('path')),
+    actions: ['showLog'],
+  },
+  permissionDenied: {
+    text: (t, v) =>
+      t(
+        'You may not write or read {0} on the machine. Choose another remote folder or change its rights.',
+        v('path'),
+      ),
+    actions: ['openSettings', 'showLog'],
+  },
+  diskFull: {
+    text: (t, v) =>
+      t(
+        'No space is left for {0} on the machine (disk or quota). Files that were there before are untouched. Free some space and try again.',
+        v('path'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  remoteFileFailed: {
+    text: (t, v) => t('The machine could not {1} {0}: {2}', v('path'), v('operation'), v('detail')),
+    actions: ['showLog'],
+  },
+  localFileFailed: {
+    text: (t, v) =>
+      t('The file {0} on this computer could not be used: {1}', v('path'), v('detail')),
+    actions: ['showLog'],
+  },
+  localFileChanged: {
+    text: (t, v) => t('{0} changed while it was sent. Save it and run again.', v('path')),
+    actions: ['tryAgain'],
+  },
+};

@@ -1,0 +1,73 @@
+// The state of a job in words. Knows the record, not how it is shown.
+import type { Job, JobPhase, Outcome } from '../jobs/job';
+import { pjmCodes } from '../jobs/outcome';
+import type { Translate } from './translate';
+
+/** One or two words: waiting, running, done. */
+export function phaseText(phase: JobPhase, t: Translate): string {
+  switch (phase.kind) {
+    case 'submitting':
+      return t('submitting');
+    case 'waiting':
+      return waitingText(phase, t);
+    case 'running':
+      return t('running');
+    case 'unknown':
+      return t('unknown');
+    case 'finished':
+      return outcomeText(phase.outcome, t);
+  }
+}
+
+function waitingText(phase: Extract<JobPhase, { kind: 'waiting' }>, t: Translate): string {
+  if (phase.state === 'HLD') return t('held');
+  if (phase.state === 'ERR') return t('stopped by a system error');
+  return phase.plannedStart === undefined
+    ? t('waiting')
+    : t('waiting, planned for {0}', phase.plannedStart);
+}
+
+/** How a job ended, with the cause where PJM names one. */
+export function outcomeText(outcome: Outcome, t: Translate): string {
+  switch (outcome.kind) {
+    case 'succeeded':
+      return t('done');
+    case 'cancelled':
+      return t('cancelled');
+    case 'rejected':
+      return outcome.reason === 'neverSubmitted' ? t('not submitted') : t('rejected by PJM');
+    case 'failed':
+      return failedText(outcome, t);
+  }
+}
+
+/** Exit codes of furo_infer, in words; source: test/fixtures/contract/README.md. */
+function failedText(outcome: Extract<Outcome, { kind: 'failed' }>, t: Translate): string {
+  const { pjmCode, exitCode, signal } = outcome;
+  if (pjmCode === pjmCodes.elapseLimit) return t('stopped at the time limit');
+  if (pjmCode === pjmCodes.memoryLimit || pjmCode === 23) return t('stopped at the memory limit');
+  if (pjmCode === 16) return t('failed: a folder or output file could not be used');
+  if (pjmCode === 20) return t('failed: the node went down');
+  if (pjmCode === 21) return t('failed: the script could not be started');
+  if (pjmCode !== undefined && pjmCode !== 0) return t('failed (PJM code {0})', pjmCode);
+  if (exitCode === 75) return t('interrupted; run it again for the rest');
+  if (exitCode !== undefined && exitCode !== 0) return t('failed (exit code {0})', exitCode);
+  if (signal !== undefined) return t('failed (signal {0})', signal);
+  return t('failed');
+}
+
+/** `3/24` style counts of an inference; empty for other jobs. */
+export function progressText(job: Job, t: Translate): string {
+  const { progress } = job;
+  if (!progress) return '';
+  if (progress.stage === 'loading') return t('loading the model');
+  const counts = t('{0} of {1} answered', progress.done, progress.total);
+  return progress.failed > 0 ? `${counts}, ${t('{0} failed', progress.failed)}` : counts;
+}
+
+/** `0:05:10` of seconds. */
+export function durationText(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (value: number) => String(value).padStart(2, '0');
+  return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}
