@@ -54,13 +54,14 @@ class Events:
         self._clock = clock
         self._generating_since: float | None = None
         self._ended_before = 0
+        self._end: float | None = None
         self._last_event = float("-inf")
         self._last_said = float("-inf")
 
     def emit(self, event: str, **values: Any) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = {"version": VERSION, "event": event, "time": now, **values}
-        self._file.append([json.dumps(line, ensure_ascii=False)], durable=False)
+        self._file.append([json.dumps(line, ensure_ascii=False, separators=(",", ":"))], durable=False)
 
     def start_generating(self) -> None:
         self._generating_since = self._last_said = self._clock()
@@ -72,7 +73,10 @@ class Events:
         if not batch_ended and now - self._last_event < EVENT_INTERVAL_SECONDS:
             return
         self._last_event = now
-        counts, eta = self.counts, self._eta_seconds(now)
+        if batch_ended:
+            self._end = self._estimated_end(now)
+        counts = self.counts
+        eta = None if self._end is None else round(max(0.0, self._end - now), 1)
         rate = self.tokens_per_second(tokens_in_flight)
         self.emit(
             "progress",
@@ -95,13 +99,13 @@ class Events:
     def generating_seconds(self) -> float:
         return 0.0 if self._generating_since is None else self._clock() - self._generating_since
 
-    def _eta_seconds(self, now: float) -> float | None:
-        """From the records of this run; unknown before the first one has ended."""
+    def _estimated_end(self, now: float) -> float | None:
+        """From the records that this run has ended; asked when a batch ends, so that it does not jump in between."""
         ended = self.counts.ended - self._ended_before
         if ended == 0 or self._generating_since is None:
             return None
         each = (now - self._generating_since) / ended
-        return round(each * (self.counts.total - self.counts.ended), 1)
+        return now + each * (self.counts.total - self.counts.ended)
 
 
 def _duration(seconds: float) -> str:

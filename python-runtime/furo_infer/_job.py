@@ -157,7 +157,12 @@ def _whole(least: int, most: int | None = None) -> Check:
     expected = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
 
     def check(value: Any, name: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or value < least
+            or (most is not None and value > most)
+        ):
             raise _wrong(name, expected, value)
         return value
 

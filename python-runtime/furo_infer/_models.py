@@ -54,7 +54,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled):
         pass
     except HFValidationError as error:
-        raise ModelError("modelNotFound", f"There is no model {name}: {looked}. As a hub name it is not valid.") from error
+        raise ModelError("modelNotFound", f"There is no model {name}: {looked}. It is no hub name either.") from error
     if constants.HF_HUB_OFFLINE:
         raise ModelError(
             "modelNotFound",
@@ -75,7 +75,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
 def _download(name: str, revision: str | None) -> str:
     from huggingface_hub import snapshot_download
 
-    folder = snapshot_download(name, revision=revision, allow_patterns=list(WANTED), etag_timeout=10)
+    folder: str = snapshot_download(name, revision=revision, allow_patterns=list(WANTED), etag_timeout=10)
     if not any(Path(folder).glob("*.safetensors")):
         folder = snapshot_download(name, revision=revision, allow_patterns=[*WANTED, *OLD_WEIGHTS], etag_timeout=10)
     return folder

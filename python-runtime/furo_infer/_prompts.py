@@ -55,7 +55,9 @@ def compile_template(template: str) -> Render:
         try:
             return compiled.render(fields)
         except jinja2.UndefinedError as error:
-            raise PromptRefused("template_field_missing", f"The prompt template does not fit: {error.message}.") from error
+            raise PromptRefused(
+                "template_field_missing", f"The prompt template does not fit: {error.message}."
+            ) from error
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise PromptRefused("template_failed", f"The prompt template failed: {error}.") from error
 
@@ -82,7 +84,9 @@ def _message(value: Any, number: int) -> Message:
         raise PromptRefused("messages_invalid", f"Message {number} needs a role out of {', '.join(ROLES)}.")
     content = value.get("content")
     if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in content]
+        parts = [
+            part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in content
+        ]
         if any(not isinstance(part, str) for part in parts):
             raise PromptRefused("messages_invalid", f"Message {number} has a part that is not text.")
         content = "".join(str(part) for part in parts)

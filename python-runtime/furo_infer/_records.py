@@ -1,29 +1,24 @@
-"""JSONL in and out: records with unique ids, and one whole line of results for each.
+"""JSONL in: records with unique ids.
 
-Knows three kinds of input line (own fields with a template, `prompt` or `messages`, OpenAI batch lines) and the
-output line of test/fixtures/contract/results.jsonl. Does not know tokens or models. Never imports torch.
+Knows three kinds of line: own fields with a template, `prompt` or `messages`, OpenAI batch lines. Does not know
+tokens, models or results. Never imports torch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from ._errors import InputError, UsageError
-from ._files import LineFile, output_refused
 from ._job import Generation, Job, with_overrides
 from ._prompts import Conversation, PromptRefused, Render, compile_template, conversation_of, messages_of
 
-__all__ = ["Answer", "Record", "Results", "read_records"]
+__all__ = ["Record", "read_records"]
 
 SHOWN_PROBLEMS = 20
-RESULTS = "results.jsonl"
-SUPERSEDED = "results.superseded.jsonl"
 
 # OpenAI's words for what a job file calls otherwise; the newer name wins where both are given.
 BODY_NAMES = {
@@ -59,19 +54,6 @@ class Record:
     generation: Generation
     chat_template_kwargs: Mapping[str, Any]
     request_sha256: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of one record. Exactly one of `text` and `error` (code, message) is there."""
-
-    text: str | None
-    finish_reason: str
-    error: tuple[str, str] | None
-    prompt_text: str
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
 
 
 def read_records(job: Job) -> list[Record]:
@@ -123,7 +105,8 @@ class _Reader:
             rest = f"\n  ... and {more} more" if more > 0 else ""
             count = f"{len(self._problems)} line" + ("s" if len(self._problems) > 1 else "")
             raise InputError(
-                "inputInvalid", f"{count} of {job.input} cannot be used:{shown}{rest}\nCorrect them and run the job again."
+                "inputInvalid",
+                f"{count} of {job.input} cannot be used:{shown}{rest}\nCorrect them and run the job again.",
             )
         if not self._records:
             raise InputError("inputEmpty", f"The input {job.input} has no records. Write one JSON object per line.")
@@ -157,12 +140,13 @@ class _Reader:
             if error.code == "no_prompt":
                 return error.message
             refused = error
-        digest = _request_hash(self._job, fields, conversation, generation, kwargs)
+        asked = conversation.messages if conversation else [fields, self._job.prompt.template]
+        digest = _request_hash(self._job, asked, generation, kwargs)
         self._records.append(Record(identity, number, conversation, refused, generation, kwargs, digest))
         return None
 
     def _conversation(self, fields: Mapping[str, Any]) -> Conversation:
-        source = fields["body"] if "body" in fields else fields
+        source = fields.get("body", fields)
         if self._render is not None and "body" not in fields:
             messages = messages_of([{"role": "user", "content": self._render(fields)}])
         elif "messages" in source:
@@ -213,106 +197,10 @@ def _sha256(value: Any) -> str:
 
 
 def _request_hash(
-    job: Job, fields: Mapping[str, Any], conversation: Conversation | None, generation: Generation, kwargs: Mapping[str, Any]
+    job: Job,
+    asked: Any,
+    generation: Generation,
+    kwargs: Mapping[str, Any],
 ) -> str:
     """The same text, model and settings give the same hash; the batch size, device and paths do not count."""
-    asked = list(conversation.messages) if conversation else {"refused": dict(fields), "template": job.prompt.template}
     return _sha256([job.model, job.revision, job.dtype, job.engine, asked, asdict(generation), dict(kwargs)])
-
-
-class Results:
-    """`<output>/results.jsonl`. What is there already is kept when it answers the very same request."""
-
-    def __init__(self, folder: Path, records: Sequence[Record], job: Job) -> None:
-        self.path = folder / RESULTS
-        self._job = job
-        self.done = 0
-        self.failed = 0
-        self.superseded = 0
-        self._attempts: dict[str, int] = {}
-        finished = self._take_over({record.id: record for record in records})
-        self.pending = [record for record in records if record.id not in finished]
-        self.superseded_path = folder / SUPERSEDED
-        self._file = LineFile(self.path)
-
-    def write(self, answers: Sequence[tuple[Record, Answer]], dtype: str) -> None:
-        """Appends one line for each, in one piece, and waits for the disk."""
-        self._file.append([json.dumps(self._line(*pair, dtype), ensure_ascii=False) for pair in answers])
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _line(self, record: Record, answer: Answer, dtype: str) -> dict[str, Any]:
-        usage = {
-            "prompt_tokens": answer.prompt_tokens,
-            "completion_tokens": answer.completion_tokens,
-            "total_tokens": answer.prompt_tokens + answer.completion_tokens,
-        }
-        message = {"role": "assistant", "content": answer.text}
-        choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
-        body = {"model": self._job.model, "choices": [choice], "usage": usage}
-        response = {"status_code": 200, "request_id": record.id, "body": body}
-        error = None if answer.error is None else {"code": answer.error[0], "message": answer.error[1]}
-        return {
-            "id": f"furo-{record.id}",
-            "custom_id": record.id,
-            "response": response if error is None else None,
-            "error": error,
-            "x_runtime": {
-                "prompt_sha256": hashlib.sha256(answer.prompt_text.encode("utf-8")).hexdigest(),
-                "request_sha256": record.request_sha256,
-                "prompt": record.conversation.shown if record.conversation else "",
-                "dtype": dtype,
-                "seed": record.generation.seed,
-                "seconds": round(answer.seconds, 3),
-                "attempt": self._attempts.get(record.id, 0) + 1,
-            },
-        }
-
-    def _take_over(self, records: Mapping[str, Record]) -> set[str]:
-        """The ids that need no more work. Lines that answer another request go to results.superseded.jsonl."""
-        finished: set[str] = set()
-        kept: list[bytes] = []
-        superseded: list[str] = []
-        try:
-            lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
-        except OSError as error:
-            raise output_refused(self.path, error) from error
-        for line in lines:
-            identity, digest, attempt, failed = _summary(line)
-            record = records.get(identity)
-            if record is None or record.request_sha256 != digest or identity in finished:
-                superseded.append(line.decode("utf-8", "replace"))
-                self._attempts[identity] = max(attempt, self._attempts.get(identity, 0))
-                continue
-            finished.add(identity)
-            kept.append(line + b"\n")
-            self.failed += failed
-            self.done += not failed
-        if superseded:
-            self.superseded = len(superseded)
-            self._set_aside(kept, superseded)
-        return finished
-
-    def _set_aside(self, kept: Sequence[bytes], superseded: Sequence[str]) -> None:
-        with LineFile(self.superseded_path) as aside:
-            aside.append(superseded)
-        temporary = self.path.with_name(RESULTS + ".tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.writelines(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except OSError as error:
-            raise output_refused(temporary, error) from error
-
-
-def _summary(line: bytes) -> tuple[str, str, int, bool]:
-    """(id, request hash, attempt, failed) of a line of results; empty id when it is none of ours."""
-    try:
-        value = json.loads(line)
-        runtime = value["x_runtime"]
-        return value["custom_id"], str(runtime["request_sha256"]), int(runtime["attempt"]), value["error"] is not None
-    except (ValueError, KeyError, TypeError):
-        return "", "", 0, False

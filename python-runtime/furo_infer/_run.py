@@ -11,7 +11,8 @@ from ._events import Counts, Events, say, warn
 from ._files import LineFile, make_folder
 from ._job import Job
 from ._prompts import PromptRefused
-from ._records import Answer, Record, Results, read_records
+from ._records import Record, read_records
+from ._results import Answer, Results
 from ._signals import StopSignals
 from .engines import create_engine
 from .engines.base import Engine, Loaded, Request
@@ -51,7 +52,9 @@ def _tell_interrupted(events: Events, signal_name: str) -> None:
         signal=signal_name,
         exit_code=EXIT_INTERRUPTED,
     )
-    say(f"Stopped by {signal_name}: {counts.ended} of {counts.total} records are done. Run the same job again to go on.")
+    say(
+        f"Stopped by {signal_name} with {counts.ended} of {counts.total} records done. Run the same job again to go on."
+    )
 
 
 def _tell_failed(events: Events, reason: str, message: str, exit_code: int) -> None:
@@ -66,7 +69,6 @@ class _Run:
         self._job = job
         self._events = events
         self._signals = signals
-        self._tokens_before_batch = 0
         self._loaded = Loaded("none", "none")
 
     def go(self, allocation: Allocation) -> int:
@@ -81,7 +83,7 @@ class _Run:
                 "started", total=counts.total, done=counts.done, failed=counts.failed, resumed=counts.ended
             )
             if results.superseded:
-                say(f"{results.superseded} earlier results answered other requests; they are in {results.superseded_path}.")
+                say(f"{results.superseded} earlier lines answered other requests; now in {results.superseded_path}.")
             say(f"{counts.total} records, {counts.ended} of them done by an earlier run.")
             if results.pending:
                 self._answer_all(results)
@@ -95,7 +97,6 @@ class _Run:
         requests = self._prepare(engine, results)
         self._events.start_generating()
         for batch in self._batches(requests):
-            self._tokens_before_batch = self._events.counts.tokens
             answers = engine.answer(batch, self)
             ended = [(request.record, answer) for request, answer in zip(batch, answers, strict=True) if answer]
             self._write(results, ended)

@@ -39,7 +39,9 @@ class StopSignals:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._left.set()
         signal.set_wakeup_fd(self._old_wakeup)
         for number, handler in self._old_handlers.items():

@@ -9,12 +9,11 @@ import { DisposableStore, type Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
 import { jobFailure } from '../jobs/failures';
 import { keepHistory } from '../jobs/history';
-import { JobCenter } from '../jobs/jobCenter';
+import type { JobCenter } from '../jobs/jobCenter';
 import { JobStore } from '../jobs/jobStore';
-import { PjmQueue } from '../jobs/pjmQueue';
+import { openMachine } from '../jobs/openMachine';
 import { readSettings, type SettingKey, type Settings } from '../settings';
-import { SshConnection } from '../ssh/connection';
-import { resolveEndpoint } from '../ssh/sshConfig';
+import type { Remote } from '../ssh/remote';
 import type { Translate } from '../words/translate';
 import { FileMemory } from './fileMemory';
 import { terminalPrompts } from './terminalPrompts';
@@ -36,7 +35,7 @@ export interface SessionOptions {
 export interface Session extends Disposable {
   readonly folder: string;
   readonly settings: Settings;
-  readonly remote: SshConnection;
+  readonly remote: Remote;
   readonly store: JobStore;
   readonly center: JobCenter;
 }
@@ -46,10 +45,6 @@ export function openSession(options: SessionOptions): Session {
   const { settings, problems } = readSettings((key: SettingKey) => options.values[`furo.${key}`]);
   const problem = problems[0];
   if (problem) throw jobFailure('settingInvalid', { key: problem.key, expected: problem.expected });
-  const { host, port, user, identityFile, remoteFolder } = settings.connection;
-  if (host === '') throw jobFailure('settingsMissing', { keys: 'furo.connection.host' });
-  if (remoteFolder === '')
-    throw jobFailure('settingsMissing', { keys: 'furo.connection.remoteFolder' });
   if (options.knownHostKey !== undefined) {
     mkdirSync(options.stateFolder, { recursive: true, mode: 0o700 });
     writeFileSync(join(options.stateFolder, 'known_hosts'), `${options.knownHostKey}\n`);
@@ -59,34 +54,19 @@ export function openSession(options: SessionOptions): Session {
   const store = disposables.add(new JobStore());
   const memory = FileMemory.open(join(options.stateFolder, `jobs-${shortHash(folder)}.json`));
   disposables.add(keepHistory(store, memory, log));
-  const remote = disposables.add(
-    new SshConnection({
-      endpoint: () =>
-        resolveEndpoint({
-          host,
-          port,
-          ...(user !== '' && { user }),
-          ...(identityFile !== '' && { identityFile: expandHome(identityFile) }),
-        }),
-      trustFile: join(options.stateFolder, 'known_hosts'),
-      prompts: terminalPrompts(options.translate),
-      log,
-      clock: systemClock,
-    }),
-  );
-  const queue = new PjmQueue(remote, log);
-  const center = disposables.add(
-    new JobCenter({
-      remote,
-      queue,
+  const machine = disposables.add(
+    openMachine({
+      connection: settings.connection,
       store,
-      log,
-      clock: systemClock,
-      target: `${user}@${host}:${port}`,
-      pollSeconds: () => settings.pollSeconds,
+      prompts: terminalPrompts(options.translate),
+      trustFile: join(options.stateFolder, 'known_hosts'),
       localRuntime: options.runtimeFolder,
+      pollSeconds: () => settings.pollSeconds,
+      clock: systemClock,
+      log,
     }),
   );
+  const { remote, center } = machine;
   return { folder, settings, remote, store, center, dispose: () => { disposables.dispose(); } }; // prettier-ignore
 }
 
@@ -107,10 +87,6 @@ export async function readSettingsFile(
     if (isOptional && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw jobFailure('settingInvalid', { key: file, expected: 'JSON' }, error);
   }
-}
-
-function expandHome(path: string): string {
-  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : path;
 }
 
 function shortHash(text: string): string {

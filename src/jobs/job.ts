@@ -1,4 +1,5 @@
 // The record of one job and its allowed changes. Pure values; `jobStore.ts` keeps them.
+import type { WorkflowJob } from '../workflow/workflow';
 import type { JobStatistics } from '../pjm/jobStatistics';
 
 /** Where a job stands. `unknown` is shown as unknown, never as finished. */
@@ -63,6 +64,8 @@ export interface Job {
   readonly submittedMs: number;
   readonly phase: JobPhase;
   readonly files?: JobFiles;
+  /** What it runs, so that it can be run again. */
+  readonly workflow: WorkflowJob;
   /** For finding out what became of a submission whose answer was lost. */
   readonly claimsFolder?: string;
   readonly scriptName?: string;

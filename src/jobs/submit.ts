@@ -204,6 +204,7 @@ function recordOf(
     submittedMs: now,
     phase: { kind: 'submitting', sinceMs: now },
     files: prepared.files,
+    workflow: plan.job,
     claimsFolder: prepared.submission.claimsFolder,
     scriptName: prepared.submission.scriptName,
   };

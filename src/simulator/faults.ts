@@ -21,6 +21,8 @@ export interface FaultSettings {
   linesAfter: readonly string[];
   /** Seconds that every job stays queued at least. */
   queueDelaySeconds: number;
+  /** Text of the site's submit check; pjsub then refuses with 0079. */
+  submitRefusal: string | undefined;
   isExecRefused: boolean;
   isSftpRefused: boolean;
 }
@@ -35,6 +37,7 @@ const harmless: FaultSettings = {
   linesBefore: [],
   linesAfter: [],
   queueDelaySeconds: 0,
+  submitRefusal: undefined,
   isExecRefused: false,
   isSftpRefused: false,
 };

@@ -12,7 +12,17 @@ import {
 import type { StepResult } from './stepRules';
 
 /** States in the order in which a parent takes them over from its members. */
-const parentOrder: readonly PjmState[] = ['RUN', 'RNP', 'RNE', 'RNO', 'RNA', 'QUE', 'ACC', 'HLD', 'ERR'];
+const parentOrder: readonly PjmState[] = [
+  'RUN',
+  'RNP',
+  'RNE',
+  'RNO',
+  'RNA',
+  'QUE',
+  'ACC',
+  'HLD',
+  'ERR',
+];
 
 /** What a new record needs. */
 export interface NewJob {
@@ -129,9 +139,7 @@ export class JobTable {
     if (part.kind !== 'step') return true;
     return this.members(jobId).every(
       (other) =>
-        other.part.kind !== 'step' ||
-        other.part.number >= part.number ||
-        isFinalState(other.state),
+        other.part.kind !== 'step' || other.part.number >= part.number || isFinalState(other.state),
     );
   }
 
@@ -158,7 +166,9 @@ export class JobTable {
 
   /** The number after the highest step. */
   nextStep(jobId: number): number {
-    const numbers = this.members(jobId).map(({ part }) => (part.kind === 'step' ? part.number : -1));
+    const numbers = this.members(jobId).map(({ part }) =>
+      part.kind === 'step' ? part.number : -1,
+    );
     return Math.max(-1, ...numbers) + 1;
   }
 

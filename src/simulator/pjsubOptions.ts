@@ -124,9 +124,7 @@ export class MergedOptions {
 }
 
 /** Options that exclude each other within one source: refused with 0002. */
-export function checkCombinations(
-  source: readonly GivenOption[],
-): Refusal | undefined {
+export function checkCombinations(source: readonly GivenOption[]): Refusal | undefined {
   for (const { id, flags, excludes } of pjsubOptions) {
     const own = source.find((option) => option.id === id);
     const other = source.find((option) => excludes?.includes(option.id));

@@ -45,11 +45,7 @@ export function readJobSpec(input: SpecInput): JobSpec | Refusal {
   if (group !== call.group && !options.projectGroups.includes(group))
     return { code: 71, text: `Group not authorized to submit a job: ${group}(59999)` };
   const isInteractive = merged.has('interact');
-  const resources = readResources(
-    merged.keys('rsc-list', resourceAliases),
-    isInteractive,
-    options,
-  );
+  const resources = readResources(merged.keys('rsc-list', resourceAliases), isInteractive, options);
   if ('code' in resources) return resources;
   const mpi = readProcesses(merged, resources.nodes);
   if ('code' in mpi) return mpi;
@@ -139,7 +135,13 @@ function readProcesses(
   nodes: number,
 ): Pick<JobSpec, 'mpiProcesses' | 'isMpiGiven'> | Refusal {
   const mpi = merged.keys('mpi');
-  const known = ['proc', 'max-proc-per-node', 'rank-map-bynode', 'rank-map-bychip', 'assign-online-node'];
+  const known = [
+    'proc',
+    'max-proc-per-node',
+    'rank-map-bynode',
+    'rank-map-bychip',
+    'assign-online-node',
+  ];
   for (const [key, value] of mpi) {
     if (!known.includes(key)) return unknown('--mpi', value === '' ? key : `${key}=${value}`);
     const isNumber = key === 'proc' || key === 'max-proc-per-node';
@@ -153,10 +155,7 @@ function readProcesses(
 function readOutput(
   merged: MergedOptions,
   folder: string,
-): Pick<
-  JobSpec,
-  'outPattern' | 'errPattern' | 'statisticsPattern' | 'joinsOutput' | 'statistics'
-> {
+): Pick<JobSpec, 'outPattern' | 'errPattern' | 'statisticsPattern' | 'joinsOutput' | 'statistics'> {
   const pattern = (id: string) => {
     const value = merged.value(id);
     return value === undefined ? undefined : resolvePath(folder, value);
@@ -171,10 +170,7 @@ function readOutput(
   };
 }
 
-function readMail(
-  merged: MergedOptions,
-  user: string,
-): Pick<JobSpec, 'mailFlags' | 'mailList'> {
+function readMail(merged: MergedOptions, user: string): Pick<JobSpec, 'mailFlags' | 'mailList'> {
   const asked = merged.value('mail') ?? '';
   const places: readonly RegExp[] = [/b/, /e/, /r/, /[sS]/];
   const mailFlags = places.map((place) => place.exec(asked)?.[0] ?? '-').join('');

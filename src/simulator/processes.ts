@@ -2,6 +2,11 @@
 // Knows nothing of jobs or sessions. Linux reads /proc; elsewhere process groups must do.
 import { readdirSync, readFileSync } from 'node:fs';
 
+/** Marks every process of one simulated machine. */
+export const machineMarker = 'FURO_SIMULATOR';
+/** Marks every process of one job; its value is unique for a machine. */
+export const jobMarker = 'FURO_SIMULATOR_JOB';
+
 /** What one process has used so far. */
 export interface ProcessUse {
   readonly pid: number;

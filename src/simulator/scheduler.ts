@@ -11,7 +11,12 @@ import { JobTable } from './jobTable';
 import { LocalTime } from './localTime';
 import type { CommandFiles } from './pjmCommand';
 import { planStarts } from './queuePlan';
-import { furoOptions, noFaults, type SchedulerFaults, type SchedulerOptions } from './schedulerOptions';
+import {
+  furoOptions,
+  noFaults,
+  type SchedulerFaults,
+  type SchedulerOptions,
+} from './schedulerOptions';
 import { readSnapshot, type SchedulerSnapshot } from './schedulerSnapshot';
 import { latestEnd, setState, type SimulatedJob } from './simulatedJob';
 import { renderStatistics } from './statisticsText';

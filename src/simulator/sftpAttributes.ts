@@ -39,7 +39,9 @@ export function renderLongName(name: string, stats: Stats, owner: string): strin
   const at = stats.mtime;
   const two = (value: number): string => String(value).padStart(2, '0');
   const isRecent = Math.abs(Date.now() - stats.mtimeMs) < halfYearMs;
-  const time = isRecent ? `${two(at.getHours())}:${two(at.getMinutes())}` : String(at.getFullYear());
+  const time = isRecent
+    ? `${two(at.getHours())}:${two(at.getMinutes())}`
+    : String(at.getFullYear());
   const day = String(at.getDate()).padStart(2);
   const columns = [
     renderMode(stats.mode),

@@ -70,7 +70,7 @@ export class SftpFiles {
   async write(handle: string, offset: number, bytes: Buffer): Promise<void> {
     const { file, isAppending } = this.#file(handle);
     this.#checkSpace();
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const position = isAppending ? null : offset + done;
       const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position);
       done += bytesWritten;

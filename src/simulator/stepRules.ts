@@ -5,7 +5,9 @@ type DeleteType = 'one' | 'after' | 'all';
 
 export interface StepRule {
   /** `NONE` never deletes. */
-  readonly form: 'NONE' | { readonly item: 'ec' | 'pc'; readonly test: string; readonly values: readonly number[] };
+  readonly form:
+    | 'NONE'
+    | { readonly item: 'ec' | 'pc'; readonly test: string; readonly values: readonly number[] };
   readonly deleteType: DeleteType;
   /** Steps whose end is judged; empty: the one before. */
   readonly steps: readonly number[];

@@ -239,11 +239,13 @@ export class SshConnection implements Remote {
     };
     const opening = line.slots
       .open(() => line.hop.openSftp())
-      .then(({ channel, release }) => {
+      .then((held) => {
         const { clock } = this.options;
-        const session = new SftpSession(channel, { hop: line.hop, host: line.host, clock });
+        const session = new SftpSession(held.channel, { hop: line.hop, host: line.host, clock });
         session.onEnd(forget);
-        channel.once('close', release);
+        held.channel.once('close', () => {
+          held.release();
+        });
         return session;
       });
     opening.catch(forget);

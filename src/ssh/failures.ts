@@ -61,6 +61,11 @@ export function sshFailure(
   return new Failure(reason, values, cause === undefined ? undefined : { cause });
 }
 
+/** What was thrown, as an Error. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
 /** The text of a foreign error, cut so that a hostile server cannot flood a message. */
 export function detailOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,12 @@
 // One ssh2 client from dial to close. The only place that turns ssh2's errors into a Failure.
 import type { Duplex } from 'node:stream';
-import { Client, type Algorithms, type ClientChannel, type SFTPWrapper } from 'ssh2';
+import {
+  Client,
+  type Algorithms,
+  type ClientChannel,
+  type ConnectConfig,
+  type SFTPWrapper,
+} from 'ssh2';
 import { isFailure, type Failure } from '../base/failure';
 import type { Clock } from '../base/clock';
 import type { Logger } from '../base/log';
@@ -8,7 +14,7 @@ import type { Disposable } from '../base/disposable';
 import type { Credentials } from './credentials';
 import { Deadline } from './deadline';
 import type { Endpoint } from './endpoint';
-import { detailOf, sshFailure, type SshFailureReason } from './failures';
+import { detailOf, sshFailure, toError, type SshFailureReason } from './failures';
 import { HostTrust } from './hostTrust';
 import { Login } from './login';
 import type { SshPrompts } from './prompts';
@@ -181,17 +187,17 @@ interface OpenClient extends HopOptions {
 }
 
 function openClient(options: OpenClient, signal?: AbortSignal): Promise<Client> {
-  const { endpoint, login, trust, deadline } = options;
+  const { endpoint, login, deadline } = options;
   const client = new Client();
   let refusal: Failure<SshFailureReason> | undefined;
   return new Promise<Client>((resolve, reject) => {
-    const fail = (error: unknown): void => {
+    const fail = (error: Error): void => {
       signal?.removeEventListener('abort', onAbort);
       reject(error);
       client.destroy();
     };
     const onAbort = (): void => {
-      fail(signal?.reason);
+      fail(toError(signal?.reason));
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     deadline.onPassed(() => {
@@ -210,26 +216,34 @@ function openClient(options: OpenClient, signal?: AbortSignal): Promise<Client> 
       client.removeAllListeners('close');
       resolve(client);
     });
-    client.connect({
-      host: endpoint.host,
-      port: endpoint.port,
-      username: endpoint.user,
-      ...(options.through && { sock: options.through }),
-      algorithms: { ...ALGORITHMS, serverHostKey: trust.algorithms() },
-      // Must return undefined, and only a literal `false` refuses: ssh2 takes everything else for consent.
-      hostVerifier: (key: Buffer, verify: (isTrusted: boolean) => void): void => {
-        void trust.verdict(Buffer.from(key)).then((failure) => {
-          refusal = failure;
-          verify(failure === undefined);
-        });
-      },
-      // ssh2's types know neither the `null`s of the first call nor `false` for the end.
-      authHandler: login.handler as never,
-      readyTimeout: 0,
-      keepaliveInterval: options.keepaliveMs ?? KEEPALIVE_MS,
-      keepaliveCountMax: KEEPALIVE_COUNT,
-    });
+    client.connect(connectConfig(options, (failure) => (refusal = failure)));
   });
+}
+
+function connectConfig(
+  options: OpenClient,
+  onRefused: (failure: Failure<SshFailureReason>) => void,
+): ConnectConfig {
+  const { endpoint, login, trust } = options;
+  return {
+    host: endpoint.host,
+    port: endpoint.port,
+    username: endpoint.user,
+    ...(options.through && { sock: options.through }),
+    algorithms: { ...ALGORITHMS, serverHostKey: trust.algorithms() },
+    // Must return undefined, and only a literal `false` refuses: ssh2 takes everything else for consent.
+    hostVerifier: (key: Buffer, verify: (isTrusted: boolean) => void): void => {
+      void trust.verdict(Buffer.from(key)).then((failure) => {
+        if (failure) onRefused(failure);
+        verify(failure === undefined);
+      });
+    },
+    // ssh2's types know neither the `null`s of the first call nor `false` for the end.
+    authHandler: login.handler as never,
+    readyTimeout: 0,
+    keepaliveInterval: options.keepaliveMs ?? KEEPALIVE_MS,
+    keepaliveCountMax: KEEPALIVE_COUNT,
+  };
 }
 
 /** ssh2 reports a key that could not sign as an error, and then goes on with the next method. */

@@ -111,7 +111,7 @@ export class Login {
     return {
       type: 'keyboard-interactive',
       username: this.options.endpoint.user,
-      prompt: (title, instructions, _language, prompts, finish) => {
+      prompt: (...[title, instructions, , prompts, finish]) => {
         void this.#ask({ title, instructions, prompts }, finish);
       },
     };

@@ -17,7 +17,7 @@ function command(
   session: SftpSession,
   start: (done: (error?: Error | null) => void) => unknown,
 ): Promise<void> {
-  return session.call<void>((done: Done<void>) =>
+  return session.call((done: Done<undefined>) =>
     start((error) => {
       done(error, undefined);
     }),

@@ -3,7 +3,7 @@ import type { SFTPWrapper } from 'ssh2';
 import type { Clock } from '../base/clock';
 import type { Disposable } from '../base/disposable';
 import { isFailure, type Failure } from '../base/failure';
-import { detailOf, sshFailure, type SshFailureReason } from './failures';
+import { detailOf, sshFailure, toError, type SshFailureReason } from './failures';
 import type { Hop } from './hop';
 
 export type Done<T> = (error: Error | null | undefined, value: T) => void;
@@ -86,7 +86,7 @@ export class SftpSession implements Disposable {
         });
       } catch (error) {
         settle();
-        reject(error);
+        reject(toError(error));
       }
     });
   }

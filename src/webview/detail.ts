@@ -29,7 +29,11 @@ export class Detail {
 
   show(row: ResultRow): void {
     const labels = this.#labels;
-    const parts = [this.#createTop(row), this.#createFacts(row), section(labels.prompt, row.prompt)];
+    const parts = [
+      this.#createTop(row),
+      this.#createFacts(row),
+      section(labels.prompt, row.prompt),
+    ];
     if (row.error) {
       const text = `${row.error.message}\n${row.error.code}`;
       parts.push(section(labels.error, text, 'failed'));

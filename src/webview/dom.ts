@@ -16,7 +16,8 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   const node = document.createElement(tag);
   if (parts.className !== undefined) node.className = parts.className;
   if (parts.text !== undefined) node.textContent = parts.text;
-  for (const [name, value] of Object.entries(parts.attributes ?? {})) node.setAttribute(name, value);
+  for (const [name, value] of Object.entries(parts.attributes ?? {}))
+    node.setAttribute(name, value);
   node.append(...children);
   return node;
 }

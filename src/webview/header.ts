@@ -82,7 +82,11 @@ export class Header {
   }
 
   showMatches(shown: number, total: number, isLoading: boolean): void {
-    const text = fill(this.#labels.shownRows, this.#numbers.format(shown), this.#numbers.format(total));
+    const text = fill(
+      this.#labels.shownRows,
+      this.#numbers.format(shown),
+      this.#numbers.format(total),
+    );
     this.#shown.textContent = isLoading ? this.#labels.loading : text;
   }
 }

@@ -99,6 +99,16 @@ export type Receivers<Message extends { readonly type: string }> = {
 /** Rows in one `rows` message: small enough that the view stays quick while they arrive. */
 export const rowsPerPage = 2000;
 
+/** The page of rows that begins at `offset`, ready to be sent. */
+export function toRowsMessage(
+  jobKey: string,
+  rows: readonly ResultRow[],
+  offset: number,
+): Extract<ToView, { type: 'rows' }> {
+  const page = rows.slice(offset, offset + rowsPerPage);
+  return { type: 'rows', jobKey, offset, rows: page, isLast: offset + page.length >= rows.length };
+}
+
 /** What a message of the view must look like to be acted upon; anything else is `undefined`. */
 export function parseFromView(value: unknown): FromView | undefined {
   if (typeof value !== 'object' || value === null) return undefined;

@@ -86,8 +86,7 @@ export class ResultsView {
     this.#index = new RowIndex(this.#rows);
     this.#isComplete = page.isLast;
     const offset = this.#rows.length;
-    if (!page.isLast)
-      this.#ports.send({ type: 'requestRows', jobKey: page.jobKey, offset });
+    if (!page.isLast) this.#ports.send({ type: 'requestRows', jobKey: page.jobKey, offset });
     this.#header.showCounts(this.#rows, Math.max(this.#show.totalRows, offset));
     const { scrollTop } = this.#memory;
     this.#arrange({});

@@ -6,12 +6,16 @@ import type { SyncFailureReason } from '../sync/failures';
 import { jobFailureWords } from './jobFailureWords';
 import { sshFailureWords } from './sshFailureWords';
 import { syncFailureWords } from './syncFailureWords';
+import { uiFailureWords } from './uiFailureWords';
+import type { UiFailureReason } from '../ui/failures';
 import type { Translate } from './translate';
 
-export type FailureReason = SshFailureReason | SyncFailureReason | JobFailureReason;
+export type FailureReason =
+  SshFailureReason | SyncFailureReason | JobFailureReason | UiFailureReason;
 
 /** What a button under the sentence does; at most two. */
-export type FailureAction = 'openSettings' | 'showLog' | 'tryAgain' | 'openFile';
+export type FailureAction =
+  'openSettings' | 'showLog' | 'tryAgain' | 'openFile' | 'openFolder' | 'manageTrust';
 
 /** A sentence with its buttons. `t` gives the language, `v` reads a value of the failure. */
 export interface FailureWords {
@@ -23,6 +27,7 @@ const allWords: Readonly<Record<FailureReason, FailureWords>> = {
   ...sshFailureWords,
   ...syncFailureWords,
   ...jobFailureWords,
+  ...uiFailureWords,
 };
 
 /** The reasons that have words, for the test that every sentence is translated. */

@@ -1,85 +1,203 @@
-// Our connection against a real OpenSSH server: login, commands, host keys, loss and cancellation.
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/base/clock';
-import { DisposableStore, type Disposable } from '../../src/base/disposable';
-import { silentLogger } from '../../src/base/log';
-import { SshConnection, type SshConnectionOptions } from '../../src/ssh/connection';
-import type { Endpoint } from '../../src/ssh/endpoint';
-import type { SshPrompts } from '../../src/ssh/prompts';
-import { makeKey, startOpenSshServer, type OpenSshServer } from './openSshServer';
+// Our connection against a real OpenSSH server: commands, loss, limits, cancellation, nothing left behind.
+import { afterEach, describe, expect, it } from 'vitest';
+import { isFailure } from '../../src/base/failure';
+import type { ConnectionState } from '../../src/ssh/connectionState';
+import { remotePath } from '../../src/ssh/remote';
+import { freePort, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
+import { ClientSide, eventually } from './sshFixture';
 
-let folder: string;
-let server: OpenSshServer;
-const owned = new DisposableStore();
+let client: ClientSide;
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'furo-client-'));
-});
+async function start(options: OpenSshServerOptions = {}): Promise<ClientSide> {
+  client = new ClientSide(await startOpenSshServer(options));
+  return client;
+}
 
 afterEach(async () => {
-  for (const item of opened.splice(0)) item.dispose();
-  await server.stop();
-  rmSync(folder, { recursive: true, force: true });
+  client.dispose();
+  await client.server.stop();
 });
 
-const opened: Disposable[] = [];
-
-/** Prompts that fail the test when they are asked without being expected. */
-function prompts(expected: Partial<SshPrompts> = {}): SshPrompts {
-  const unexpected = (what: string) => () => Promise.reject(new Error(`unexpected ${what}`));
-  return {
-    confirmHostKey: unexpected('confirmHostKey'),
-    askPassphrase: unexpected('askPassphrase'),
-    askKeyboard: unexpected('askKeyboard'),
-    ...expected,
-  };
-}
-
-function endpoint(changes: Partial<Endpoint> = {}): Endpoint {
-  const knownHosts = join(folder, 'known_hosts');
-  if (!existsSync(knownHosts)) writeFileSync(knownHosts, `${server.hostKeyLine}\n`);
-  return {
-    host: server.host,
-    port: server.port,
-    user: server.user,
-    identityFiles: [server.identityFile],
-    identitiesOnly: true,
-    identityAgent: 'none',
-    knownHostsFiles: [knownHosts],
-    ...changes,
-  };
-}
-
-function connection(
-  changes: Partial<Endpoint> = {},
-  options: Partial<SshConnectionOptions> = {},
-): SshConnection {
-  const made = new SshConnection({
-    endpoint: endpoint(changes),
-    trustFile: join(folder, 'trusted_hosts'),
-    prompts: prompts(),
-    log: silentLogger,
-    clock: systemClock,
-    random: () => 0.05,
-    ...options,
-  });
-  opened.push(made);
-  return made;
+function openSockets(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
 }
 
 describe('commands', () => {
   it('connects at the first command and returns output, errors and the exit status', async () => {
-    server = await startOpenSshServer({ environment: { FURO_TEST: 'a b', OTHER: '1' } });
-    const remote = connection();
+    const remote = (await start({ environment: { FURO_TEST: 'a b', OTHER: '1' } })).connection();
     expect(remote.state.kind).toBe('disconnected');
     const result = await remote.exec('cat; echo "$FURO_TEST$OTHER" >&2; exit 3', {
       stdin: 'héllo\n',
     });
     expect(result).toEqual({ stdout: 'héllo\n', stderr: 'a b1\n', exitCode: 3 });
     expect(remote.state.kind).toBe('connected');
+  });
+
+  it('names the signal that ended a command', async () => {
+    const result = await (await start()).connection().exec('kill -9 $$');
+    expect(result).toMatchObject({ exitCode: undefined, signal: 'SIGKILL' });
+  });
+
+  it('carries a megabyte in and out unchanged', async () => {
+    const text = '0123456789abcdef'.repeat(65_536);
+    const result = await (await start()).connection().exec('cat', { stdin: text });
+    expect(result.stdout === text).toBe(true);
+  });
+
+  it('is not disturbed by a command that does not read its input', async () => {
+    const remote = (await start()).connection();
+    const result = await remote.exec('true', { stdin: 'x'.repeat(5_000_000) });
+    expect(result.exitCode).toBe(0);
+  });
+
+  it('gives a command up after its time limit and ends it there', async () => {
+    const remote = (await start()).connection();
+    const error: unknown = await remote
+      .exec('echo $$ > /dev/null; exec sleep 4321.5', { timeoutMs: 300 })
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ reason: 'timedOut', values: { seconds: 0.3 } });
+    const { stdout } = await remote.exec('sleep 0.2; pgrep -fx "sleep 4321.5" | wc -l');
+    expect(stdout.trim()).toBe('0');
+  });
+
+  it('stops keeping output that has no end', async () => {
+    const remote = (await start()).connection();
+    await expect(remote.exec('yes')).rejects.toMatchObject({ reason: 'outputTooLarge' });
+    expect((await remote.exec('echo on')).stdout).toBe('on\n');
+  });
+
+  it('cancels a running command with the reason of its signal', async () => {
+    const remote = (await start()).connection();
+    await remote.connect();
+    const abort = new AbortController();
+    const running = remote.exec('sleep 60', { signal: abort.signal });
+    setTimeout(() => {
+      abort.abort();
+    }, 100);
+    await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+    expect((await remote.exec('echo on')).stdout).toBe('on\n');
+  });
+
+  it('opens one connection for many callers at once', async () => {
+    const side = await start();
+    const remote = side.connection();
+    await Promise.all(Array.from({ length: 5 }, () => remote.exec('true')));
+    expect(side.server.log().match(/Accepted publickey/g)).toHaveLength(1);
+  });
+});
+
+describe('channel limits of the server', () => {
+  it.each([1, 2, 3])('runs eight commands and file requests with MaxSessions %i', async (limit) => {
+    const remote = (await start({ extraConfig: `MaxSessions ${limit}` })).connection();
+    expect((await remote.files.stat(remotePath('/')))?.kind).toBe('folder');
+    const work = Array.from({ length: 8 }, async (_, index) => {
+      const { stdout } = await remote.exec(`sleep 0.1; echo ${index}`);
+      return stdout.trim();
+    });
+    const root = remote.files.stat(remotePath('/'));
+    expect(await Promise.all(work)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
+    expect((await root)?.kind).toBe('folder');
+  });
+
+  it('says that the server has no file transfer', async () => {
+    const remote = (await start({ extraConfig: 'Subsystem sftp /nonexistent' })).connection();
+    await expect(remote.files.stat(remotePath('/'))).rejects.toMatchObject({
+      reason: expect.stringMatching(/sftpUnavailable|connectionLost/) as string,
+    });
+    expect((await remote.exec('echo on')).stdout).toBe('on\n');
+  });
+});
+
+describe('a connection that breaks', () => {
+  it('rejects what was under way and comes back by itself', async () => {
+    const side = await start();
+    const remote = side.connection();
+    const states: ConnectionState['kind'][] = [];
+    remote.onDidChangeState((state) => states.push(state.kind));
+    await remote.connect();
+    await remote.files.stat(remotePath('/'));
+    const running = remote.exec('sleep 60');
+    const lost = expect(running).rejects.toMatchObject({ reason: 'connectionLost' });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    side.server.cutSessions();
+    await lost;
+    await eventually(() => remote.state.kind === 'connected', 'the second connection');
+    expect(states).toEqual(['connecting', 'connected', 'waiting', 'connecting', 'connected']);
+    expect((await remote.files.stat(remotePath('/')))?.kind).toBe('folder');
+  });
+
+  it('tells a file transfer that the line is gone', async () => {
+    const side = await start();
+    const remote = side.connection();
+    await remote.files.stat(remotePath('/'));
+    const path = remotePath(`${side.folder}/big`);
+    const abort = new AbortController();
+    const writing = remote.files.write(path, Buffer.alloc(30_000_000), {
+      signal: abort.signal,
+      onBytes: () => {
+        side.server.cutSessions();
+      },
+    });
+    await expect(writing).rejects.toMatchObject({ reason: 'connectionLost' });
+  });
+
+  it('is known as dead when the other side falls silent', async () => {
+    const side = await start();
+    const remote = side.connection({}, { keepaliveMs: 200 });
+    await remote.connect();
+    const pids = side.server.sessions();
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    const error: unknown = await remote.exec('true').catch((thrown: unknown) => thrown);
+    expect(isFailure(error, 'connectionLost')).toBe(true);
+  });
+
+  it('stays away after disconnect until somebody needs it', async () => {
+    const remote = (await start()).connection();
+    await remote.connect();
+    remote.disconnect();
+    expect(remote.state.kind).toBe('disconnected');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(remote.state.kind).toBe('disconnected');
+    expect((await remote.exec('echo on')).stdout).toBe('on\n');
+  });
+});
+
+describe('a machine that cannot be reached', () => {
+  it('tells a refused port', async () => {
+    const port = await freePort();
+    const remote = (await start()).connection({ port });
+    await expect(remote.connect()).rejects.toMatchObject({ reason: 'connectionRefused' });
+    expect(remote.state.kind).toBe('disconnected');
+  });
+
+  it('tells a name without an address', async () => {
+    const remote = (await start()).connection({ host: 'no-such-host.invalid' });
+    await expect(remote.connect()).rejects.toMatchObject({ reason: 'hostNotFound' });
+  });
+
+  it('can be cancelled while connecting', async () => {
+    const remote = (await start()).connection();
+    const abort = new AbortController();
+    const connecting = remote.connect(abort.signal);
+    abort.abort();
+    await expect(connecting).rejects.toMatchObject({ name: 'AbortError' });
+    await eventually(() => remote.state.kind === 'disconnected', 'the end of the attempt');
+  });
+});
+
+describe('dispose', () => {
+  it('leaves no socket, no timer and no session behind', async () => {
+    const side = await start();
+    const before = openSockets();
+    const remote = side.connection();
+    await remote.files.stat(remotePath('/'));
+    const running = remote.exec('sleep 60');
+    const closed = expect(running).rejects.toMatchObject({ reason: 'connectionClosed' });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    remote.dispose();
+    await closed;
+    await eventually(() => openSockets() <= before, 'no sockets');
+    await eventually(() => side.server.sessions().length === 0, 'no sessions');
+    await expect(remote.exec('true')).rejects.toMatchObject({ reason: 'connectionClosed' });
   });
 });

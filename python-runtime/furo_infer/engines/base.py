@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .._records import Answer, Record
+from .._records import Record
+from .._results import Answer
 
 __all__ = ["Engine", "Loaded", "Request", "Watch"]
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 
 from .._prompts import PromptRefused
-from .._records import Answer, Record
+from .._records import Record
+from .._results import Answer
 from .base import Loaded, Request, Watch
 
 __all__ = ["EchoEngine"]

@@ -19,7 +19,8 @@ from .._errors import DeviceError, ModelError
 from .._job import Job
 from .._models import find_model
 from .._prompts import Conversation, PromptRefused
-from .._records import Answer, Record
+from .._records import Record
+from .._results import Answer
 from ._steps import Ending, Sampler, Stopper
 from .base import Loaded, Request, Watch
 
@@ -86,19 +87,18 @@ class SingleEngine:
                 answers.extend(self._generate(part, watch))
                 continue
             except torch.cuda.OutOfMemoryError as error:
-                failure, code = error, "out_of_memory"
+                code, why = "out_of_memory", _short(error)
             except (RuntimeError, ValueError, IndexError) as error:
                 if "CUDA error" in str(error):
                     raise DeviceError("deviceFailed", f"The GPU failed: {_short(error)} Run the job again.") from error
-                failure, code = error, "generation_failed"
+                code, why = "generation_failed", _short(error)
             # One row alone decides whose fault it was; the traceback that holds the tensors is gone by now.
             if len(part) == 1:
-                answers.append(_failed(part[0], code, _short(failure)))
+                answers.append(_failed(part[0], code, why))
             elif code == "out_of_memory":
                 self._rows_that_fit = max(1, len(part) // 2)
             else:
                 answers.extend(self._one_by_one(part, watch))
-            del failure
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
         return answers
@@ -117,8 +117,9 @@ class SingleEngine:
             tokens[index, width - len(row) :] = torch.tensor(row)
             mask[index, width - len(row) :] = 1
         limits = [self._limit(request, len(row)) for request, row in zip(part, rows, strict=True)]
+        stops = [request.record.generation.stop for request in part]
         sampler = Sampler([(request.record.id, request.record.generation) for request in part], self._device)
-        stopper = Stopper(limits, self._end_tokens, [r.record.generation.stop for r in part], self._decode, width, watch)
+        stopper = Stopper(limits, self._end_tokens, stops, self._decode, width, watch)
         output = self._model.generate(
             input_ids=tokens.to(self._device),
             attention_mask=mask.to(self._device),
@@ -169,7 +170,9 @@ class SingleEngine:
                 **kwargs,
             )
         except (jinja2.TemplateError, TypeError, ValueError) as error:
-            raise PromptRefused("chat_template_refused", f"The model's chat template refused: {_short(error)}") from error
+            raise PromptRefused(
+                "chat_template_refused", f"The model's chat template refused: {_short(error)}"
+            ) from error
         return str(text)
 
     def _encode(self, text: str) -> list[int]:
@@ -197,8 +200,8 @@ class SingleEngine:
 
     def _read_limits(self, config: Any) -> None:
         text_config = config.get_text_config()
-        names = ("max_position_embeddings", "n_positions", "max_seq_len")
-        self._context_tokens = next((n for name in names if isinstance(n := getattr(text_config, name, None), int)), None)
+        sizes = [getattr(text_config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len")]
+        self._context_tokens = next((size for size in sizes if isinstance(size, int)), None)
         ends: set[int] = set()
         for source in (self._model.generation_config, text_config, self._tokenizer):
             value = getattr(source, "eos_token_id", None)

@@ -1,0 +1,74 @@
+// Composition root of the extension: builds the objects and registers ui/. Opens no connection by itself
+// unless jobs of an earlier session are still alive in a trusted folder.
+import * as vscode from 'vscode';
+import { join } from 'node:path';
+import { systemClock } from './base/clock';
+import { keepHistory } from './jobs/history';
+import { JobStore } from './jobs/jobStore';
+import { openMachine } from './jobs/openMachine';
+import { connectCommands } from './ui/commands/actions';
+import { keepContextKeys } from './ui/contextKeys';
+import { Diagnostics } from './ui/editor/diagnostics';
+import { registerDirectiveHelp } from './ui/editor/directiveHelp';
+import { JobOutput } from './ui/jobOutput';
+import { liveSettings } from './ui/liveSettings';
+import { Machines } from './ui/machines';
+import { notifyEnd } from './ui/notifyEnd';
+import { ResultsPanels } from './ui/results/resultsPanels';
+import { resumeJobs } from './ui/resumeJobs';
+import { showFailure } from './ui/showFailure';
+import { sshPrompts } from './ui/sshPrompts';
+import { StatusBar } from './ui/statusBar';
+import { JobTree } from './ui/tree/jobTree';
+import { Tutorial } from './ui/tutorial';
+
+export function activate(context: vscode.ExtensionContext): void {
+  const own = <T extends vscode.Disposable>(item: T): T => {
+    context.subscriptions.push(item);
+    return item;
+  };
+  const log = own(vscode.window.createOutputChannel('Furo', { log: true }));
+  const showLog = () => {
+    log.show();
+  };
+  const onError = (error: unknown) => void showFailure(error, { log, showLog });
+  const storage = context.globalStorageUri.fsPath;
+  const trustFile = join(storage, 'known_hosts');
+
+  const store = own(new JobStore());
+  own(keepHistory(store, context.workspaceState, log));
+  const machines = own(
+    new Machines((connection) =>
+      openMachine({
+        connection,
+        store,
+        prompts: sshPrompts,
+        trustFile,
+        localRuntime: context.asAbsolutePath('python-runtime'),
+        pollSeconds: () => liveSettings().settings.pollSeconds,
+        clock: systemClock,
+        log,
+      }),
+    ),
+  );
+  const output = own(new JobOutput(store));
+  own(machines.onDidOutput(({ jobId, text }) => { output.append(jobId, text); })); // prettier-ignore
+  const results = own(new ResultsPanels(context.extensionUri, onError));
+  const tutorial = own(
+    new Tutorial({ machines, trustFile, storage: join(storage, 'simulated-furo'), log }),
+  );
+
+  own(new JobTree(store));
+  own(new StatusBar(store, machines));
+  own(new Diagnostics());
+  own(registerDirectiveHelp());
+  own(notifyEnd(store));
+  own(keepContextKeys(machines, store));
+  own(connectCommands({ machines, store, output, results, tutorial, log, showLog }));
+  own(resumeJobs(machines, store, onError));
+}
+
+/** Everything is released by the subscriptions. */
+export function deactivate(): void {
+  // Jobs on the machine go on; the history brings them back.
+}

@@ -1,0 +1,84 @@
+// Builds what one machine needs from the connection settings: connection, queue, job centre. A composition root's tool.
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock';
+import { DisposableStore, type Disposable } from '../base/disposable';
+import type { Logger } from '../base/log';
+import type { ConnectionSettings } from '../settings';
+import { SshConnection } from '../ssh/connection';
+import type { SshPrompts } from '../ssh/prompts';
+import type { Remote } from '../ssh/remote';
+import { resolveEndpoint } from '../ssh/sshConfig';
+import { jobFailure } from './failures';
+import { JobCenter } from './jobCenter';
+import type { JobStore } from './jobStore';
+import { PjmQueue } from './pjmQueue';
+
+export interface MachineParts {
+  readonly connection: ConnectionSettings;
+  readonly store: JobStore;
+  readonly prompts: SshPrompts;
+  /** Our own known_hosts file. */
+  readonly trustFile: string;
+  /** Folder that holds the Python package `furo_infer`. */
+  readonly localRuntime: string;
+  readonly pollSeconds: () => number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Machine extends Disposable {
+  readonly target: string;
+  readonly remote: Remote;
+  readonly center: JobCenter;
+}
+
+/** Opens nothing yet: the connection comes with its first use. */
+export function openMachine(parts: MachineParts): Machine {
+  const { host, port, user, identityFile, remoteFolder } = parts.connection;
+  const missing = [
+    ...(host === '' ? ['furo.connection.host'] : []),
+    ...(remoteFolder === '' ? ['furo.connection.remoteFolder'] : []),
+  ];
+  if (missing.length > 0) throw jobFailure('settingsMissing', { keys: missing.join(', ') });
+  const { clock, log, store } = parts;
+  const disposables = new DisposableStore();
+  const remote = disposables.add(
+    new SshConnection({
+      endpoint: () =>
+        resolveEndpoint({
+          host,
+          port,
+          ...(user !== '' && { user }),
+          ...(identityFile !== '' && { identityFile: expandHome(identityFile) }),
+        }),
+      trustFile: parts.trustFile,
+      prompts: parts.prompts,
+      log,
+      clock,
+    }),
+  );
+  const target = targetOf(parts.connection);
+  const queue = new PjmQueue(remote, log);
+  const { localRuntime, pollSeconds } = parts;
+  const center = disposables.add(
+    new JobCenter({ remote, queue, store, clock, log, target, localRuntime, pollSeconds }),
+  );
+  return {
+    target,
+    remote,
+    center,
+    dispose: () => {
+      disposables.dispose();
+    },
+  };
+}
+
+/** `user@host:port`, by which jobs of different machines are told apart. */
+export function targetOf({ user, host, port }: ConnectionSettings): string {
+  return `${user}@${host}:${port}`;
+}
+
+function expandHome(path: string): string {
+  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : path;
+}

@@ -1,0 +1,171 @@
+// Brings a remote folder here. Whatever names the server sends, nothing is written outside the local folder.
+import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isFailure } from '../base/failure';
+import { joinRemote, type RemoteEntry, type RemoteFiles, type RemotePath } from '../ssh/remote';
+import { TEMPORARY_PREFIX } from '../ssh/remoteFiles';
+import { syncFailure } from './failures';
+import { nameProblem, type NameProblem } from './localNames';
+import { inPool } from './pool';
+
+export interface DownloadOptions {
+  readonly files: RemoteFiles;
+  readonly remoteFolder: RemotePath;
+  /** Created when missing. */
+  readonly localFolder: string;
+  /** Only these entries of the folder; a missing one is left out. All by default. */
+  readonly names?: readonly string[];
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: DownloadProgress) => void;
+}
+
+export interface DownloadProgress {
+  readonly filesDone: number;
+  /** Grows while folders are being listed. */
+  readonly filesTotal: number;
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  /** Below the folder, `/` between parts. */
+  readonly currentPath: string;
+}
+
+/** An entry that was not brought. `linkInTheWay`: a local link or file stands where its folder must be. */
+export interface SkippedEntry {
+  readonly path: string;
+  readonly why: NameProblem | 'notAFile' | 'tooDeep' | 'linkInTheWay' | 'permissionDenied' | 'gone';
+}
+
+export interface DownloadSummary {
+  /** Number of files. */
+  readonly files: number;
+  readonly bytes: number;
+  readonly skipped: readonly SkippedEntry[];
+}
+
+const DOWNLOADS_AT_ONCE = 16;
+const MAX_DEPTH = 32;
+/** A server, or a job, that made more files than this did not make results for a person. */
+const MAX_FILES = 20_000;
+
+/** Downloads all files at and below the folder; local files of the same names are replaced, others stay. */
+export async function downloadFolder(options: DownloadOptions): Promise<DownloadSummary> {
+  const { localFolder, signal } = options;
+  signal?.throwIfAborted();
+  await mkdir(localFolder, { recursive: true, mode: 0o700 });
+  const run = new DownloadRun(options, await realpath(localFolder));
+  return run.finish();
+}
+
+interface RemoteFile {
+  readonly path: string;
+  readonly from: RemotePath;
+  readonly to: string;
+  readonly size: number;
+}
+
+class DownloadRun {
+  readonly #found: RemoteFile[] = [];
+  readonly #skipped: SkippedEntry[] = [];
+  #filesDone = 0;
+  #bytesDone = 0;
+  #bytesTotal = 0;
+
+  constructor(
+    private readonly options: DownloadOptions,
+    private readonly root: string,
+  ) {}
+
+  async finish(): Promise<DownloadSummary> {
+    const { remoteFolder, signal } = this.options;
+    await this.#folder({ path: '', from: remoteFolder, to: this.root, depth: 0 });
+    await inPool(this.#found, DOWNLOADS_AT_ONCE, signal, (file) => this.#file(file));
+    return { files: this.#filesDone, bytes: this.#bytesDone, skipped: this.#skipped };
+  }
+
+  async #folder(at: { path: string; from: RemotePath; to: string; depth: number }): Promise<void> {
+    const { files, names, signal } = this.options;
+    const isTop = at.depth === 0;
+    const wanted = isTop && names ? new Set(names) : undefined;
+    const seen = new Set<string>();
+    for (const entry of await files.list(at.from, signal)) {
+      if (entry.name.startsWith(TEMPORARY_PREFIX) || wanted?.has(entry.name) === false) continue;
+      const path = isTop ? entry.name : `${at.path}/${entry.name}`;
+      const problem = nameProblem(entry.name, seen);
+      if (problem) this.#skip(path, problem);
+      else await this.#entry(entry, { ...at, path });
+    }
+  }
+
+  async #entry(
+    entry: RemoteEntry,
+    at: { path: string; from: RemotePath; to: string; depth: number },
+  ): Promise<void> {
+    const from = joinRemote(at.from, entry.name);
+    const to = join(at.to, entry.name);
+    if (entry.kind === 'folder') {
+      if (at.depth >= MAX_DEPTH) this.#skip(at.path, 'tooDeep');
+      else if (!(await makeOwnFolder(to))) this.#skip(at.path, 'linkInTheWay');
+      else await this.#folder({ path: at.path, from, to, depth: at.depth + 1 });
+      return;
+    }
+    // A link counts as what it leads to, if that is a file; a folder behind it may be anything.
+    const { files, signal } = this.options;
+    const found = entry.kind === 'link' ? await files.stat(from, signal) : entry;
+    if (found?.kind !== 'file') this.#skip(at.path, 'notAFile');
+    else this.#add({ path: at.path, from, to, size: found.size });
+  }
+
+  #add(file: RemoteFile): void {
+    this.#found.push(file);
+    this.#bytesTotal += file.size;
+    if (this.#found.length <= MAX_FILES) return;
+    const { remoteFolder: largest } = this.options;
+    throw syncFailure('tooManyFiles', { files: this.#found.length, maxFiles: MAX_FILES, largest });
+  }
+
+  async #file(file: RemoteFile): Promise<void> {
+    const { files, signal } = this.options;
+    const standing = await lstat(file.to).catch(() => undefined);
+    if (standing?.isDirectory()) {
+      this.#skip(file.path, 'linkInTheWay');
+      return;
+    }
+    try {
+      await files.download(file.from, file.to, {
+        ...(signal && { signal }),
+        onBytes: (bytes) => (this.#bytesDone += bytes),
+      });
+      this.#filesDone += 1;
+    } catch (error) {
+      if (isFailure(error, 'noSuchFile')) this.#skip(file.path, 'gone');
+      else if (isFailure(error, 'permissionDenied')) this.#skip(file.path, 'permissionDenied');
+      else throw error;
+    }
+    this.#tell(file.path);
+  }
+
+  #skip(path: string, why: SkippedEntry['why']): void {
+    this.#skipped.push({ path, why });
+  }
+
+  #tell(currentPath: string): void {
+    this.options.onProgress?.({
+      filesDone: this.#filesDone,
+      filesTotal: this.#found.length,
+      bytesDone: this.#bytesDone,
+      bytesTotal: this.#bytesTotal,
+      currentPath,
+    });
+  }
+}
+
+/** Makes a folder whose parent is ours; false when something else stands there, a link to a folder among it. */
+async function makeOwnFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return (await lstat(path)).isDirectory();
+  }
+}

@@ -1,0 +1,29 @@
+// Whether a name that a server sent may become a file here. Pure.
+
+/** `unsafe`: could leave the folder; `reserved`: not storable here; `collides`: another entry has the same name here. */
+export type NameProblem = 'unsafe' | 'reserved' | 'collides';
+
+/** Names that Windows gives to devices, whatever their ending. */
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
+const MAX_NAME_BYTES = 255;
+
+/** Judges one entry of a folder; `seen` holds the names judged before in the same folder and is added to. */
+export function nameProblem(
+  name: string,
+  seen: Set<string>,
+  platform: NodeJS.Platform = process.platform,
+): NameProblem | undefined {
+  // eslint-disable-next-line no-control-regex
+  if (name === '' || name === '.' || name === '..' || /[/\u0000-\u001f\u007f]/.test(name))
+    return 'unsafe';
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) return 'reserved';
+  if (platform === 'win32') {
+    // A backslash is a separator, a colon opens a drive or a hidden stream of a file.
+    if (/[\\:]/.test(name)) return 'unsafe';
+    if (/[<>"|?*]/.test(name) || /[. ]$/.test(name) || WINDOWS_DEVICE.test(name)) return 'reserved';
+  }
+  const key = platform === 'linux' ? name : name.normalize('NFC').toLowerCase();
+  if (seen.has(key)) return 'collides';
+  seen.add(key);
+  return undefined;
+}

@@ -1,0 +1,183 @@
+// What a sync must do, from what is here, what is there and what we once put there. Pure: no files, no clock.
+import type { RemoteStat } from '../ssh/remote';
+import type { Manifest, ManifestFile } from './manifest';
+
+/** A local file with its content known. */
+export interface HashedFile {
+  /** Below the project folder, `/` between parts. */
+  readonly path: string;
+  readonly localPath: string;
+  readonly size: number;
+  /** Milliseconds since 1970; 0 when too recent to vouch for the hash. */
+  readonly mtimeMs: number;
+  /** 0600 or 0700. */
+  readonly mode: number;
+  readonly sha256: string;
+}
+
+/** What lies at a path on the other side. */
+export interface RemoteFact extends Pick<RemoteStat, 'kind' | 'size' | 'mtimeSeconds'> {
+  /** Only where {@link pathsToCompare} asked for it. */
+  readonly sha256?: string;
+}
+
+/**
+ * A remote file that was not simply replaced or removed.
+ * `changedRemotely`: edited there, not here; the remote one stays as it is.
+ * `bothChanged`: edited on both sides, or there before us; the remote one is kept as `copy`, ours takes its name.
+ * `inTheWay`: a link or folder has the name of our file; it stays, and ours is not sent.
+ * `manyRemovals`: gone here, but with so many others that it looks like an accident; it stays.
+ */
+export interface KeptFile {
+  readonly path: string;
+  readonly why: 'changedRemotely' | 'bothChanged' | 'inTheWay' | 'manyRemovals';
+  /** Path of the copy below the project folder. */
+  readonly copy?: string;
+}
+
+export interface SyncPlan {
+  readonly uploads: readonly HashedFile[];
+  /** Paths that the manifest lists as ours and that are unchanged there. */
+  readonly removals: readonly string[];
+  /** Files that are right already; their manifest entries may be new. */
+  readonly unchanged: ReadonlyMap<string, ManifestFile>;
+  readonly kept: readonly KeptFile[];
+  /** Manifest entries that stay although nothing is done for them. */
+  readonly carried: ReadonlyMap<string, ManifestFile>;
+  /** All remote files that are ours as they lie there now, before anything is done. */
+  readonly found: ReadonlyMap<string, ManifestFile>;
+}
+
+export interface PlanInput {
+  readonly local: readonly HashedFile[];
+  readonly manifest: Manifest;
+  readonly remote: ReadonlyMap<string, RemoteFact>;
+  /** True for a path that the rules leave out now: it stays there and is no longer ours. */
+  readonly isExcluded: (path: string) => boolean;
+}
+
+/** More removals than this, and more than half of all, is an emptied or mistaken folder rather than work. */
+const MANY_REMOVALS = 50;
+
+export function planSync(input: PlanInput): SyncPlan {
+  const uploads: HashedFile[] = [];
+  const kept: KeptFile[] = [];
+  const unchanged = new Map<string, ManifestFile>();
+  const carried = new Map<string, ManifestFile>();
+  for (const file of input.local) {
+    const step = decide(file, input);
+    if (step.entry) unchanged.set(file.path, step.entry);
+    if (step.carry) carried.set(file.path, step.carry);
+    if (step.kept) kept.push({ path: file.path, ...step.kept });
+    if (step.isUpload) uploads.push(file);
+  }
+  const gone = planRemovals(input);
+  for (const [path, entry] of gone.carried) carried.set(path, entry);
+  const found = new Map([...ourFiles(input), ...unchanged, ...carried]);
+  const { removals } = gone;
+  return { uploads, unchanged, carried, found, removals, kept: [...kept, ...gone.kept] };
+}
+
+/** What the manifest records and is still so, and what an upload that was cut has left whole. */
+function* ourFiles({ manifest, remote }: PlanInput): Generator<[string, ManifestFile]> {
+  for (const [path, fact] of remote) {
+    const entry = manifest.files.get(path);
+    const pending = manifest.pending.get(path);
+    if (entry && isRecorded(entry, fact)) yield [path, entry];
+    else if (pending && pending.sha256 === fact.sha256)
+      yield [path, { ...pending, remoteMtimeSeconds: fact.mtimeSeconds }];
+  }
+}
+
+/** Paths whose remote content decides: not as recorded, but maybe what we hold or what a cut upload left. */
+export function pathsToCompare(input: Omit<PlanInput, 'isExcluded'>): string[] {
+  const sizes = new Map(input.local.map((file) => [file.path, file.size]));
+  const { files, pending } = input.manifest;
+  return [...new Set([...sizes.keys(), ...pending.keys()])].filter((path) => {
+    const remote = input.remote.get(path);
+    if (remote?.kind !== 'file') return false;
+    const entry = files.get(path);
+    if (entry && isRecorded(entry, remote)) return false;
+    return remote.size === sizes.get(path) || remote.size === pending.get(path)?.size;
+  });
+}
+
+interface Step {
+  readonly isUpload?: boolean;
+  /** The file is right as it is. */
+  readonly entry?: ManifestFile;
+  /** The old entry stays. */
+  readonly carry?: ManifestFile;
+  readonly kept?: Omit<KeptFile, 'path'>;
+}
+
+function decide(file: HashedFile, input: PlanInput): Step {
+  const remote = input.remote.get(file.path);
+  const entry = input.manifest.files.get(file.path);
+  if (!remote) return { isUpload: true };
+  if (remote.kind !== 'file') return { kept: { why: 'inTheWay' } };
+  const isSame = entry?.sha256 === file.sha256 && entry.mode === file.mode;
+  if (entry && isRecorded(entry, remote))
+    return isSame ? { entry: entryFor(file, remote) } : { isUpload: true };
+  if (remote.sha256 === file.sha256) return { entry: entryFor(file, remote) };
+  if (isOurs(file.path, remote, input)) return { isUpload: true };
+  // Not what we left there. Edited there only: it wins. Edited here too, or never ours: both survive.
+  if (entry && isSame) return { carry: entry, kept: { why: 'changedRemotely' } };
+  const copy = copyName(file.path, remote.mtimeSeconds);
+  return { isUpload: true, kept: { why: 'bothChanged', copy } };
+}
+
+function planRemovals(input: PlanInput): Pick<SyncPlan, 'removals' | 'kept' | 'carried'> {
+  const here = new Set(input.local.map((file) => file.path));
+  const ours = new Set([...input.manifest.files.keys(), ...input.manifest.pending.keys()]);
+  const removals: string[] = [];
+  const kept: KeptFile[] = [];
+  for (const path of ours) {
+    const remote = input.remote.get(path);
+    if (here.has(path) || !remote || input.isExcluded(path)) continue;
+    if (remote.kind === 'file' && isOurs(path, remote, input)) removals.push(path);
+    else kept.push({ path, why: 'changedRemotely' });
+  }
+  if (removals.length <= MANY_REMOVALS || removals.length * 2 <= ours.size)
+    return { removals, kept, carried: new Map() };
+  const carried = new Map<string, ManifestFile>();
+  for (const path of removals) {
+    const entry = input.manifest.files.get(path) ?? input.manifest.pending.get(path);
+    if (entry) carried.set(path, entry);
+    kept.push({ path, why: 'manyRemovals' });
+  }
+  return { removals: [], kept, carried };
+}
+
+/** The remote file is what we left there, or what an upload that was cut may have left. */
+function isOurs(path: string, remote: RemoteFact, { manifest }: PlanInput): boolean {
+  const entry = manifest.files.get(path);
+  if (entry && isRecorded(entry, remote)) return true;
+  return remote.sha256 !== undefined && manifest.pending.get(path)?.sha256 === remote.sha256;
+}
+
+function isRecorded(entry: ManifestFile, remote: RemoteFact): boolean {
+  return entry.size === remote.size && entry.remoteMtimeSeconds === remote.mtimeSeconds;
+}
+
+export function entryFor(file: HashedFile, remote?: RemoteFact): ManifestFile {
+  return {
+    size: file.size,
+    sha256: file.sha256,
+    mode: file.mode,
+    localMtimeMs: file.mtimeMs,
+    ...(remote && { remoteMtimeSeconds: remote.mtimeSeconds }),
+  };
+}
+
+/** `a/run.sh` -> `a/run.remote-20260131-235959.sh`: sorts beside the file and keeps its kind. */
+function copyName(path: string, mtimeSeconds: number): string {
+  const stamp = new Date(Math.min(mtimeSeconds, 8.64e12) * 1000)
+    .toISOString()
+    .replace(/[-:]|\.\d+Z$/g, '')
+    .replace('T', '-');
+  const slash = path.lastIndexOf('/') + 1;
+  const dot = path.lastIndexOf('.');
+  const at = dot > slash ? dot : path.length;
+  return `${path.slice(0, at)}.remote-${stamp}${path.slice(at)}`;
+}

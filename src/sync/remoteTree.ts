@@ -1,0 +1,118 @@
+// What lies in the remote project folder, as far as a sync needs it. Knows no local files.
+import { createHash } from 'node:crypto';
+import { isFailure } from '../base/failure';
+import {
+  joinRemote,
+  type ExecOptions,
+  type ExecResult,
+  type RemoteEntry,
+  type RemoteFiles,
+  type RemotePath,
+} from '../ssh/remote';
+import { TEMPORARY_PREFIX } from '../ssh/remoteFiles';
+import { shellQuote } from '../ssh/shellQuote';
+import type { RemoteFact } from './plan';
+import { inPool } from './pool';
+
+export interface RemoteTree {
+  /** By path below the project folder. */
+  readonly entries: ReadonlyMap<string, RemoteFact>;
+  /** Folders that were found, '' among them when the project folder is there. */
+  readonly folders: ReadonlySet<string>;
+  /** Unfinished files of a run that was cut, with their age by the server's clock left to the caller. */
+  readonly strays: readonly { readonly path: string; readonly mtimeSeconds: number }[];
+}
+
+export type Exec = (command: string, options?: ExecOptions) => Promise<ExecResult>;
+
+const LISTS_AT_ONCE = 16;
+const READS_AT_ONCE = 16;
+/** Larger files are only compared where the machine can hash them itself. */
+const MAX_COMPARE_BYTES = 16 * 1024 * 1024;
+const HASH_TIMEOUT_MS = 10 * 60_000;
+
+/** Lists the project folder and those of `wanted` that exist below it, level by level. Links to folders are entered. */
+export async function readRemoteTree(
+  files: RemoteFiles,
+  root: RemotePath,
+  wanted: ReadonlySet<string>,
+  signal?: AbortSignal,
+): Promise<RemoteTree> {
+  const entries = new Map<string, RemoteFact>();
+  const folders = new Set<string>();
+  const strays: { path: string; mtimeSeconds: number }[] = [];
+  let level = [''];
+  while (level.length > 0) {
+    const next: string[] = [];
+    await inPool(level, LISTS_AT_ONCE, signal, async (folder) => {
+      const listed = await listIfThere(files, joinRemote(root, folder), signal);
+      if (listed === undefined) return;
+      folders.add(folder);
+      for (const entry of listed) {
+        const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+        if (entry.name.startsWith(TEMPORARY_PREFIX) && entry.kind === 'file')
+          strays.push({ path, mtimeSeconds: entry.mtimeSeconds });
+        else entries.set(path, entry);
+        if (wanted.has(path) && (entry.kind === 'folder' || entry.kind === 'link')) next.push(path);
+      }
+    });
+    level = next;
+  }
+  return { entries, folders, strays };
+}
+
+async function listIfThere(
+  files: RemoteFiles,
+  path: RemotePath,
+  signal: AbortSignal | undefined,
+): Promise<readonly RemoteEntry[] | undefined> {
+  try {
+    return await files.list(path, signal);
+  } catch (error) {
+    if (isFailure(error, 'noSuchFile')) return undefined;
+    throw error;
+  }
+}
+
+/** SHA-256 of remote files by path; one that could not be read is left out. */
+export async function hashRemote(
+  parts: { files: RemoteFiles; exec?: Exec | undefined; root: RemotePath },
+  wanted: readonly { readonly path: string; readonly size: number }[],
+  signal?: AbortSignal,
+): Promise<Map<string, string>> {
+  const paths = wanted.map((file) => file.path);
+  const hashes = await hashThere(parts, paths, signal);
+  const missing = wanted.filter((file) => !hashes.has(file.path) && file.size <= MAX_COMPARE_BYTES);
+  await inPool(missing, READS_AT_ONCE, signal, async ({ path }) => {
+    const content = await parts.files
+      .read(joinRemote(parts.root, path), undefined, signal)
+      .catch((error: unknown) => {
+        if (isFailure(error, 'noSuchFile') || isFailure(error, 'permissionDenied'))
+          return undefined;
+        throw error;
+      });
+    if (content) hashes.set(path, createHash('sha256').update(content).digest('hex'));
+  });
+  return hashes;
+}
+
+/** One command instead of reading everything back. Where it does not work, the result is empty. */
+async function hashThere(
+  parts: { exec?: Exec | undefined; root: RemotePath },
+  paths: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Map<string, string>> {
+  const hashes = new Map<string, string>();
+  if (!parts.exec || paths.length === 0) return hashes;
+  const script = `cd ${shellQuote(parts.root)} && exec xargs -0 sha256sum -z --`;
+  const { stdout } = await parts.exec(`exec /bin/sh -c ${shellQuote(script)}`, {
+    stdin: paths.map((path) => `./${path}\0`).join(''),
+    timeoutMs: HASH_TIMEOUT_MS,
+    ...(signal && { signal }),
+  });
+  for (const record of stdout.split('\0')) {
+    const [, hash, path] = /([0-9a-f]{64}) {2}\.\/([^]*)$/.exec(record) ?? [];
+    if (hash !== undefined && path !== undefined) hashes.set(path, hash);
+  }
+  return hashes;
+}

@@ -1,0 +1,40 @@
+// Shows the job script that a click would submit. Sends nothing; unknown remote folders stand as readable names.
+import { readFile } from 'node:fs/promises';
+import * as vscode from 'vscode';
+import { findGroup } from '../../pjm/furo';
+import { renderScript } from '../../pjm/render';
+import { requestOf } from '../../workflow/expand';
+import { renderBody } from '../../workflow/launchLine';
+import type { WorkflowJob } from '../../workflow/workflow';
+import { chooseWork, clickedFile, type ClickedFile } from '../chooseWork';
+import type { Machines } from '../machines';
+
+export async function previewJobScript(
+  machines: Machines,
+  argument: vscode.Uri | undefined,
+): Promise<void> {
+  const file = clickedFile(argument);
+  for (const job of await chooseWork(file, {})) {
+    const content = await scriptText(machines, file, job);
+    const document = await vscode.workspace.openTextDocument({ language: 'shellscript', content });
+    await vscode.window.showTextDocument(document, { preview: true });
+  }
+}
+
+async function scriptText(
+  machines: Machines,
+  file: ClickedFile,
+  job: WorkflowJob,
+): Promise<string> {
+  const { work, settings } = job;
+  if (work.kind === 'script')
+    return readFile(vscode.Uri.joinPath(file.folder.uri, work.script).fsPath, 'utf8');
+  const base = machines.connection.remoteFolder || '/data/group1/USER/furo';
+  const project = `${base}/${file.folder.name}`;
+  const places = {
+    projectFolder: project,
+    runtimeFolder: `${base}/.furo/runtime/VERSION`,
+    jobFile: `${project}/.furo/runs/${job.name}/job.json`,
+  };
+  return renderScript(requestOf(job, findGroup(settings.resourceGroup)), renderBody(job, places));
+}

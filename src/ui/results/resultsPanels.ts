@@ -1,0 +1,179 @@
+// The results of a job in an editor tab. Reads the local files, pages them to the view, does what the view asks.
+import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import * as vscode from 'vscode';
+import type { Disposable } from '../../base/disposable';
+import { jobFailure } from '../../jobs/failures';
+import type { Job } from '../../jobs/job';
+import { durationText, phaseText } from '../../words/stateText';
+import { renderCsv } from '../../webview/csv';
+import { renderResultsHtml } from '../../webview/page';
+import {
+  parseFromView,
+  rowsPerPage,
+  type Fact,
+  type JobHeader,
+  type ToView,
+} from '../../webview/protocol';
+import { parseResults, type ResultRows } from '../../webview/rows';
+import { resultLabels } from './labels';
+
+interface Shown {
+  readonly panel: vscode.WebviewPanel;
+  job: Job;
+  file: string;
+  results: ResultRows;
+}
+
+export class ResultsPanels implements Disposable {
+  readonly #extensionUri: vscode.Uri;
+  readonly #onError: (error: unknown) => void;
+  readonly #shown = new Map<string, Shown>();
+
+  constructor(extensionUri: vscode.Uri, onError: (error: unknown) => void) {
+    this.#extensionUri = extensionUri;
+    this.#onError = onError;
+  }
+
+  /** Opens the tab of a job, or brings it to the front with what the file holds now. */
+  async show(job: Job): Promise<void> {
+    const name = basename(job.files?.results ?? 'results.jsonl');
+    const file = join(job.resultsFolder ?? '', name);
+    const text = await readFile(file, 'utf8').catch((error: unknown) => {
+      throw jobFailure('resultsMissing', { job: job.name }, error);
+    });
+    const results = parseResults(text);
+    const open = this.#shown.get(job.id);
+    if (open) {
+      Object.assign(open, { job, file, results });
+      open.panel.reveal();
+      this.#sendAll(open);
+      return;
+    }
+    this.#open({ panel: this.#createPanel(job), job, file, results });
+  }
+
+  dispose(): void {
+    for (const { panel } of [...this.#shown.values()]) panel.dispose();
+  }
+
+  #createPanel(job: Job): vscode.WebviewPanel {
+    const title = vscode.l10n.t('Results of {0} ({1})', job.name, job.pjmId ?? '-');
+    const localResourceRoots = ['dist', 'media'].map((name) =>
+      vscode.Uri.joinPath(this.#extensionUri, name),
+    );
+    return vscode.window.createWebviewPanel('furo.results', title, vscode.ViewColumn.Active, {
+      enableScripts: true,
+      localResourceRoots,
+      retainContextWhenHidden: true,
+    });
+  }
+
+  #open(shown: Shown): void {
+    const { panel, job } = shown;
+    this.#shown.set(job.id, shown);
+    panel.onDidDispose(() => this.#shown.delete(job.id));
+    panel.webview.onDidReceiveMessage((value: unknown) => {
+      this.#receive(shown, value).catch(this.#onError);
+    });
+    const uri = (...parts: string[]) =>
+      panel.webview.asWebviewUri(vscode.Uri.joinPath(this.#extensionUri, ...parts)).toString();
+    panel.webview.html = renderResultsHtml({
+      scriptUri: uri('dist', 'webview.js'),
+      styleUri: uri('media', 'results.css'),
+      cspSource: panel.webview.cspSource,
+      nonce: randomBytes(16).toString('hex'),
+      title: panel.title,
+      language: vscode.env.language,
+    });
+  }
+
+  async #receive(shown: Shown, value: unknown): Promise<void> {
+    const message = parseFromView(value);
+    switch (message?.type) {
+      case 'ready':
+        this.#sendAll(shown);
+        break;
+      case 'requestRows':
+        this.#sendPage(shown, message.offset);
+        break;
+      case 'copy':
+        await vscode.env.clipboard.writeText(message.text);
+        break;
+      case 'openFile':
+        await vscode.window.showTextDocument(vscode.Uri.file(shown.file));
+        break;
+      case 'exportCsv':
+        await exportCsv(shown, message.ids);
+        break;
+      case undefined:
+        break;
+    }
+  }
+
+  #sendAll(shown: Shown): void {
+    const totalRows = shown.results.rows.length;
+    const header = headerOf(shown);
+    const language = vscode.env.language;
+    this.#post(shown, { type: 'show', header, labels: resultLabels(), language, totalRows });
+    for (let offset = 0; offset < Math.max(1, totalRows); offset += rowsPerPage)
+      this.#sendPage(shown, offset);
+  }
+
+  #sendPage(shown: Shown, offset: number): void {
+    const { rows } = shown.results;
+    const page = rows.slice(offset, offset + rowsPerPage);
+    const isLast = offset + rowsPerPage >= rows.length;
+    this.#post(shown, { type: 'rows', jobKey: shown.job.id, offset, rows: page, isLast });
+  }
+
+  #post({ panel }: Shown, message: ToView): void {
+    void panel.webview.postMessage(message);
+  }
+}
+
+function headerOf({ job, results }: Shown): JobHeader {
+  const t = vscode.l10n.t;
+  const { phase, statistics, progress } = job;
+  const facts: [string, string | undefined][] = [
+    [t('Job ID'), job.pjmId],
+    [t('Resource group'), job.resourceGroup],
+    [
+      t('Elapsed'),
+      statistics?.elapseSeconds === undefined ? undefined : durationText(statistics.elapseSeconds),
+    ],
+    [t('GPU use'), percent(statistics?.gpuAverageUtilization)],
+    [
+      t('Model'),
+      job.workflow.work.kind === 'inference' ? job.workflow.work.inference.model : undefined,
+    ],
+  ];
+  const isGood = phase.kind === 'finished' && phase.outcome.kind === 'succeeded';
+  const isBad = phase.kind === 'finished' && phase.outcome.kind === 'failed';
+  return {
+    jobKey: job.id,
+    title: job.name,
+    state: { text: phaseText(phase, t), tone: isGood ? 'good' : isBad ? 'bad' : 'neutral' },
+    facts: facts.flatMap(([name, value]): Fact[] => (value === undefined ? [] : [{ name, value }])),
+    ...(progress?.tokensPerSecond !== undefined && { tokensPerSecond: progress.tokensPerSecond }),
+    malformedLines: results.malformedLines,
+    hasTornLine: results.hasTornLine,
+  };
+}
+
+function percent(value: number | undefined): string | undefined {
+  return value === undefined ? undefined : `${value.toFixed(0)} %`;
+}
+
+async function exportCsv({ job, file, results }: Shown, ids: readonly string[]): Promise<void> {
+  const defaultUri = vscode.Uri.file(join(file, '..', `${job.name}.csv`));
+  const target = await vscode.window.showSaveDialog({ defaultUri, filters: { CSV: ['csv'] } });
+  if (!target) return;
+  const byId = new Map(results.rows.map((row) => [row.id, row]));
+  const rows = ids.flatMap((id) => byId.get(id) ?? []);
+  await writeFile(target.fsPath, renderCsv(rows));
+  void vscode.window.showInformationMessage(
+    vscode.l10n.t('{0} rows written to {1}', rows.length, target.fsPath),
+  );
+}

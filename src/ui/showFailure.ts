@@ -1,0 +1,79 @@
+// Shows whatever a command threw: a Failure in words with buttons, cancellation not at all, a defect with the log.
+import * as vscode from 'vscode';
+import { isCancellation, isFailure } from '../base/failure';
+import type { Logger } from '../base/log';
+import { failureText, type FailureAction } from '../words/failureText';
+
+/** What a button does; `openFile` needs the file that the failure is about. */
+export interface FailureContext {
+  readonly log: Logger;
+  readonly showLog: () => void;
+  readonly tryAgain?: () => void;
+  readonly file?: vscode.Uri;
+  readonly line?: number;
+}
+
+export async function showFailure(error: unknown, context: FailureContext): Promise<void> {
+  if (isCancellation(error)) return;
+  context.log.error(error instanceof Error ? error : String(error));
+  if (!isFailure(error)) {
+    const text = vscode.l10n.t('Furo Workflows ran into a defect: {0}', String(error));
+    const label = actionLabel('showLog');
+    if ((await vscode.window.showErrorMessage(text, label)) === label) context.showLog();
+    return;
+  }
+  const { message, actions } = failureText(error, vscode.l10n.t);
+  const usable = actions.filter(
+    (action) =>
+      (action !== 'tryAgain' || context.tryAgain) && (action !== 'openFile' || context.file),
+  );
+  const labels = usable.map(actionLabel);
+  const chosen = await vscode.window.showErrorMessage(message, ...labels);
+  const action = usable[labels.indexOf(chosen ?? '')];
+  if (action) await act(action, context);
+}
+
+function actionLabel(action: FailureAction): string {
+  switch (action) {
+    case 'openSettings':
+      return vscode.l10n.t('Open Settings');
+    case 'showLog':
+      return vscode.l10n.t('Show Log');
+    case 'tryAgain':
+      return vscode.l10n.t('Try Again');
+    case 'openFile':
+      return vscode.l10n.t('Open File');
+    case 'openFolder':
+      return vscode.l10n.t('Open Folder');
+    case 'manageTrust':
+      return vscode.l10n.t('Manage Workspace Trust');
+  }
+}
+
+async function act(action: FailureAction, context: FailureContext): Promise<void> {
+  switch (action) {
+    case 'openSettings':
+      await vscode.commands.executeCommand('workbench.action.openSettings', 'furo.connection');
+      break;
+    case 'showLog':
+      context.showLog();
+      break;
+    case 'tryAgain':
+      context.tryAgain?.();
+      break;
+    case 'openFile':
+      if (context.file) await openAt(context.file, context.line);
+      break;
+    case 'openFolder':
+      await vscode.commands.executeCommand('vscode.openFolder');
+      break;
+    case 'manageTrust':
+      await vscode.commands.executeCommand('workbench.trust.manage');
+      break;
+  }
+}
+
+async function openAt(file: vscode.Uri, line: number | undefined): Promise<void> {
+  const position = new vscode.Position(Math.max(0, (line ?? 1) - 1), 0);
+  await vscode.window.showTextDocument(file, { selection: new vscode.Range(position, position) });
+}

@@ -1,0 +1,75 @@
+// The simulated Furo inside the editor: started on demand, in the extension's own storage. The only file that knows it.
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import type { Disposable } from '../base/disposable';
+import type { Logger } from '../base/log';
+import type { SimulatedFuro } from '../simulator/simulatedFuro';
+import type { Machines } from './machines';
+
+export interface TutorialParts {
+  readonly machines: Machines;
+  /** Folder of the simulated machine. */
+  readonly storage: string;
+  /** Our known_hosts file; the simulated host key is put there, as it is made here. */
+  readonly trustFile: string;
+  readonly log: Logger;
+}
+
+const demoModel = 'HuggingFaceTB/SmolLM2-135M-Instruct';
+
+export class Tutorial implements Disposable {
+  readonly #parts: TutorialParts;
+  #furo: SimulatedFuro | undefined;
+
+  constructor(parts: TutorialParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts the simulated Furo and uses it instead of the connection settings. */
+  async start(): Promise<void> {
+    const { machines, storage, trustFile, log } = this.#parts;
+    if (!this.#furo) {
+      const title = vscode.l10n.t('Starting the simulated Furo');
+      this.#furo = await vscode.window.withProgress(
+        { location: vscode.ProgressLocation.Notification, title },
+        () => startFuro(join(storage, randomUUID().slice(0, 8)), log),
+      );
+    }
+    const { host, port, user, identityFile, remoteFolder, knownHostsLine } = this.#furo.endpoint;
+    mkdirSync(join(trustFile, '..'), { recursive: true });
+    writeFileSync(trustFile, `${knownHostsLine}\n`, { flag: 'a' });
+    machines.useTutorial({ host, port, user, identityFile, remoteFolder });
+    const text = vscode.l10n.t(
+      'The simulated Furo runs on this computer. Right-click a file and choose Run on Furo; nothing leaves your computer.',
+    );
+    const back = vscode.l10n.t('Back to My Settings');
+    if ((await vscode.window.showInformationMessage(text, back)) === back) await this.stop();
+  }
+
+  async stop(): Promise<void> {
+    const furo = this.#furo;
+    this.#furo = undefined;
+    this.#parts.machines.useTutorial(undefined);
+    this.#parts.machines.close();
+    await furo?.dispose();
+  }
+
+  dispose(): void {
+    void this.#furo?.dispose();
+  }
+}
+
+/** `FURO_DEMO_PYTHON` and `FURO_DEMO_MODEL` come from `npm run demo -- --vscode`. */
+async function startFuro(root: string, log: Logger): Promise<SimulatedFuro> {
+  const { startSimulatedFuro } = await import('../simulator/simulatedFuro');
+  const python = process.env['FURO_DEMO_PYTHON'];
+  const model = process.env['FURO_DEMO_MODEL'];
+  return startSimulatedFuro({
+    root,
+    ...(python !== undefined && { python }),
+    ...(model !== undefined && { models: { [demoModel]: model } }),
+    log,
+  });
+}

@@ -1,0 +1,61 @@
+// Words for the failures of sync/.
+import type { SyncFailureReason } from '../sync/failures';
+import type { FailureWords } from './failureText';
+
+export const syncFailureWords: Readonly<Record<SyncFailureReason, FailureWords>> = {
+  localFolderMissing: {
+    text: (t, v) => t('The folder {0} is not there any more. Nothing was sent.', v('path')),
+    actions: [],
+  },
+  localUnreadable: {
+    text: (t, v) => t('{0} cannot be read ({1}). Nothing was submitted.', v('path'), v('detail')),
+    actions: ['tryAgain', 'showLog'],
+  },
+  remoteNotWritable: {
+    text: (t, v) =>
+      t(
+        'Nothing was submitted: you may not write to {0} on the machine ({1}). Choose another remote folder, for example /data/group1/USER/furo.',
+        v('path'),
+        v('detail'),
+      ),
+    actions: ['openSettings', 'showLog'],
+  },
+  tooManyFiles: {
+    text: (t, v) =>
+      t(
+        'This folder has {0} files, more than the {1} that are synced; most are in {2}. Nothing was sent. Leave data out with a .furoignore file or furo.sync.exclude.',
+        v('files'),
+        v('maxFiles'),
+        v('largest'),
+      ),
+    actions: ['openSettings'],
+  },
+  tooManyBytes: {
+    text: (t, v) =>
+      t(
+        'This folder has {0} MB, more than the {1} MB that are synced; most are in {2}. Nothing was sent. Leave data out with a .furoignore file or furo.sync.exclude.',
+        v('megabytes'),
+        v('maxMegabytes'),
+        v('largest'),
+      ),
+    actions: ['openSettings'],
+  },
+  nameNotPortable: {
+    text: (t, v) =>
+      t(
+        '{0} cannot be sent: {1}. Rename it, or leave it out with .furoignore.',
+        v('path'),
+        v('detail'),
+      ),
+    actions: [],
+  },
+  manifestUnreadable: {
+    text: (t, v) =>
+      t(
+        '{0} was not written by this version ({1}), so nothing was changed. Update the extension.',
+        v('path'),
+        v('detail'),
+      ),
+    actions: ['showLog'],
+  },
+};

@@ -1,0 +1,120 @@
+// The colours that VS Code gives to a webview in four of its themes (Light Modern, Dark Modern, both high contrast).
+
+export interface Theme {
+  /** Class of the body. */
+  readonly className: string;
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+const fonts = {
+  'font-family': 'system-ui, "Noto Sans", "Noto Sans CJK JP", sans-serif',
+  'font-size': '13px',
+  'editor-font-family': 'monospace',
+};
+
+export const themes = {
+  light: {
+    className: 'vscode-light',
+    variables: {
+      ...fonts,
+      'editor-foreground': '#3b3b3b',
+      'editor-background': '#ffffff',
+      'sideBar-background': '#f8f8f8',
+      descriptionForeground: '#3b3b3b',
+      'panel-border': '#e5e5e5',
+      'testing-iconPassed': '#388a34',
+      errorForeground: '#c72e2e',
+      'list-hoverBackground': '#f2f2f2',
+      'list-activeSelectionBackground': '#e8e8e8',
+      'list-activeSelectionForeground': '#000000',
+      'list-inactiveSelectionBackground': '#e4e6f1',
+      'list-focusOutline': '#005fb8',
+      focusBorder: '#005fb8',
+      'input-background': '#ffffff',
+      'input-foreground': '#3b3b3b',
+      'input-border': '#cecece',
+      'input-placeholderForeground': '#767676',
+      'button-background': '#005fb8',
+      'button-secondaryBackground': '#e5e5e5',
+      'button-secondaryForeground': '#3b3b3b',
+      'button-secondaryHoverBackground': '#cccccc',
+      'toolbar-hoverBackground': '#b8b8b850',
+      'editorWarning-foreground': '#bf8803',
+      'textBlockQuote-background': '#f8f8f8',
+    },
+  },
+  dark: {
+    className: 'vscode-dark',
+    variables: {
+      ...fonts,
+      'editor-foreground': '#cccccc',
+      'editor-background': '#1f1f1f',
+      'sideBar-background': '#181818',
+      descriptionForeground: '#9d9d9d',
+      'panel-border': '#2b2b2b',
+      'testing-iconPassed': '#73c991',
+      errorForeground: '#f85149',
+      'list-hoverBackground': '#2a2d2e',
+      'list-activeSelectionBackground': '#04395e',
+      'list-activeSelectionForeground': '#ffffff',
+      'list-inactiveSelectionBackground': '#37373d',
+      focusBorder: '#0078d4',
+      'input-background': '#313131',
+      'input-foreground': '#cccccc',
+      'input-border': '#3c3c3c',
+      'input-placeholderForeground': '#989898',
+      'button-background': '#0078d4',
+      'button-secondaryBackground': '#313131',
+      'button-secondaryForeground': '#cccccc',
+      'button-secondaryHoverBackground': '#3c3c3c',
+      'toolbar-hoverBackground': '#5a5d5e50',
+      'editorWarning-foreground': '#cca700',
+      'textBlockQuote-background': '#2b2b2b',
+    },
+  },
+  contrast: {
+    className: 'vscode-high-contrast',
+    variables: {
+      ...fonts,
+      'editor-foreground': '#ffffff',
+      'editor-background': '#000000',
+      'sideBar-background': '#000000',
+      descriptionForeground: '#ffffffb3',
+      contrastBorder: '#6fc3df',
+      contrastActiveBorder: '#f38518',
+      'testing-iconPassed': '#73c991',
+      errorForeground: '#f48771',
+      focusBorder: '#f38518',
+      'input-background': '#000000',
+      'input-foreground': '#ffffff',
+      'input-border': '#6fc3df',
+      'input-placeholderForeground': '#ffffffb3',
+      'button-secondaryForeground': '#ffffff',
+      'editorWarning-foreground': '#ffd370',
+    },
+  },
+  contrastLight: {
+    className: 'vscode-high-contrast-light',
+    variables: {
+      ...fonts,
+      'editor-foreground': '#292929',
+      'editor-background': '#ffffff',
+      'sideBar-background': '#ffffff',
+      descriptionForeground: '#292929',
+      contrastBorder: '#0f4a85',
+      contrastActiveBorder: '#006bbd',
+      'testing-iconPassed': '#007100',
+      errorForeground: '#b5200d',
+      focusBorder: '#006bbd',
+      'input-background': '#ffffff',
+      'input-foreground': '#292929',
+      'input-border': '#0f4a85',
+      'input-placeholderForeground': '#292929b3',
+      'button-secondaryBackground': '#ffffff',
+      'button-secondaryForeground': '#292929',
+      'editorWarning-foreground': '#895503',
+    },
+  },
+} as const satisfies Record<string, Theme>;
+
+export type ThemeName = keyof typeof themes;
