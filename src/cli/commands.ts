@@ -193,10 +193,12 @@ function printStatistics({ screen, translate: t }: Context, job: Job): void {
   const { statistics, progress } = job;
   const lines: [string, string | undefined][] = [
     [t('state'), phaseText(job.phase, t)],
-    [t('records'), progress && progressText(job, t)],
+    [t('records'), progress === undefined ? undefined : progressText(job, t)],
     [
       t('speed'),
-      progress?.tokensPerSecond && t('{0} tokens/s', progress.tokensPerSecond.toFixed(1)),
+      progress?.tokensPerSecond === undefined
+        ? undefined
+        : t('{0} tokens/s', progress.tokensPerSecond.toFixed(1)),
     ],
     [t('accepted'), statistics?.acceptDate],
     [t('started'), statistics?.startDate],
@@ -210,10 +212,7 @@ function printStatistics({ screen, translate: t }: Context, job: Job): void {
         ? undefined
         : `${statistics.maxMemoryMiB.toFixed(0)} MiB`,
     ],
-  ].map(([label, value]) => [
-    String(label),
-    value === undefined || value === '' ? undefined : String(value),
-  ]);
+  ];
   screen.write('\n');
   for (const [label, value] of lines)
     if (value !== undefined) screen.write(`${label.padEnd(10)} ${value}\n`);

@@ -36,7 +36,7 @@ export function wrap(text: string, width: number): readonly string[] {
 function breakLong(word: string, width: number): string[] {
   if (/^\s+$/.test(word)) return [' '];
   if (textWidth(word) <= width && !wide.test(word)) return [word];
-  return textWidth(word) > width || wide.test(word) ? [...word] : [word];
+  return Array.from(new Intl.Segmenter().segment(word), ({ segment }) => segment);
 }
 
 /** A table with a header line; columns share `width` by their weights. */

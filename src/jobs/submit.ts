@@ -183,9 +183,14 @@ function filesIn(
 }
 
 function withJobId(files: JobFiles, pjmId: string): JobFiles {
-  const entries = Object.entries(files) as [string, string][];
-  const filled = entries.map(([key, path]) => [key, path.replaceAll('%j', pjmId)]);
-  return Object.fromEntries(filled) as unknown as JobFiles;
+  const fill = (path: string) => path.replaceAll('%j', pjmId);
+  const { stdout, stderr, statistics, ...rest } = files;
+  return {
+    ...rest,
+    stdout: fill(stdout),
+    ...(stderr !== undefined && { stderr: fill(stderr) }),
+    ...(statistics !== undefined && { statistics: fill(statistics) }),
+  };
 }
 
 function recordOf(

@@ -37,7 +37,11 @@ function complete(
   return pjsubOptions
     .filter(({ isForScript }) => isForScript)
     .flatMap(({ flags, help }) =>
-      flags.map((flag) => ({ ...item(flag, help, vscode.CompletionItemKind.Keyword), range })),
+      flags.map((flag) => {
+        const completion = item(flag, help, vscode.CompletionItemKind.Keyword);
+        completion.range = range;
+        return completion;
+      }),
     );
 }
 

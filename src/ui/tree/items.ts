@@ -80,12 +80,13 @@ function tooltip(job: Job, state: string): vscode.MarkdownString {
     [vscode.l10n.t('Started'), statistics?.startDate],
     [
       vscode.l10n.t('Speed'),
-      progress?.tokensPerSecond &&
-        vscode.l10n.t('{0} tokens/s', progress.tokensPerSecond.toFixed(1)),
+      progress?.tokensPerSecond === undefined
+        ? undefined
+        : vscode.l10n.t('{0} tokens/s', progress.tokensPerSecond.toFixed(1)),
     ],
     [vscode.l10n.t('Machine'), job.target],
     [vscode.l10n.t('Reason'), job.phase.kind === 'waiting' ? job.phase.reason : statistics?.reason],
-  ].map(([name, value]) => [String(name), value ? String(value) : undefined]);
+  ];
   const text = new vscode.MarkdownString();
   text.appendMarkdown('**').appendText(job.name).appendMarkdown('**\n\n');
   for (const [name, value] of rows)
