@@ -66,7 +66,7 @@ def test_a_real_run_keeps_the_contract(place: Place, tiny_model: Path) -> None:
     assert "\r" not in out
 
 
-def test_a_second_run_computes_nothing_and_needs_no_model(place: Place, tiny_model: Path) -> None:
+def test_a_second_run_computes_nothing_and_needs_no_model(place: Place) -> None:
     place.write_input([{"question": "a"}, {"question": "b"}])
     place.write_job()
     assert place.run()[0] == 0
@@ -277,16 +277,25 @@ def test_an_output_below_a_file_cannot_be_written(place: Place) -> None:
     assert "cannot be written to input.jsonl/results: Not a directory" in error
 
 
-def test_a_full_disk_ends_the_run_and_keeps_what_is_there(place: Place) -> None:
-    place.write_input([{"id": name, "question": name} for name in "abc"])
-    place.write_job()
-    place.output.mkdir()
-    (place.output / "results.jsonl").symlink_to("/dev/full")
-    code, _, error = place.run()
+def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_repairs_it(place: Place) -> None:
+    """A limit on the file size stands in for the full disk: a write comes back short, the next one fails."""
+    place.write_input([{"id": f"q-{n}", "question": "word " * 100} for n in range(40)])
+    place.write_job(batch={"rows": 4}, generation={"max_new_tokens": 200})
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "from furo_infer.__main__ import main\n"
+        "sys.exit(main())"
+    )
+    code, _, error = place.run(program=program)
     assert code == 5
-    assert "results.jsonl: No space left on device. Free some space" in error
+    assert "results.jsonl: File too large. Free some space" in error
     assert "Traceback" not in error
     assert failed_event(place)["reason"] == "outputNotWritable"
+    torn = (place.output / "results.jsonl").read_bytes()
+    assert len(torn) == 10_000
+    assert not torn.endswith(b"\n")
+    assert place.run()[0] == 0
+    assert len(place.results()) == 40
 
 
 def test_two_runs_never_write_the_same_output(place: Place, endless_model: Path) -> None:

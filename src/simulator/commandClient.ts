@@ -30,14 +30,8 @@ export interface ServerMessage {
   readonly exit?: number;
 }
 
-/** The Node program behind all executables. It is plain JavaScript, as it is written to disk as text. */
-export function renderClient(
-  socketPath: string,
-  daemonErrorCodes: Readonly<Record<string, number>>,
-): string {
-  return `'use strict';
-// Client of the simulated Furo's PJM; made by the simulator, see src/simulator/commandClient.ts.
-const { connect } = require('node:net');
+/** The Node program behind all executables. Finds `socketPath` and `codes` declared before it. */
+const clientProgram = `const { connect } = require('node:net');
 const { spawn } = require('node:child_process');
 const { readFileSync, realpathSync, writeSync } = require('node:fs');
 const { createInterface } = require('node:readline');
@@ -57,11 +51,10 @@ function write(fd, text) {
   }
 }
 
-const socket = connect(${JSON.stringify(socketPath)});
+const socket = connect(socketPath);
 const send = (message) => socket.write(JSON.stringify(message) + '\\n');
 const isTerminal = Boolean(process.stdin.isTTY);
 // The environment names the folder as the user wrote it, links unresolved, as a shell command sees it.
-const codes = ${JSON.stringify(daemonErrorCodes)};
 const folder = currentFolder();
 function currentFolder() {
   const named = process.env.PWD || '';
@@ -99,6 +92,19 @@ socket.on('error', () => {
 });
 socket.on('close', () => process.exit(1));
 `;
+
+/** The program with the socket and the error codes of "daemon is not present" for each command. */
+export function renderClient(
+  socketPath: string,
+  daemonErrorCodes: Readonly<Record<string, number>>,
+): string {
+  return [
+    "'use strict';",
+    '// Client of the simulated PJM; written by the simulator (src/simulator/commandClient.ts).',
+    `const socketPath = ${JSON.stringify(socketPath)};`,
+    `const codes = ${JSON.stringify(daemonErrorCodes)};`,
+    clientProgram,
+  ].join('\n');
 }
 
 /** The executable of one command. A file of bash, as the Node that runs may be an editor's own. */

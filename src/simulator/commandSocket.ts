@@ -1,6 +1,6 @@
 // Answers the executables on a Unix socket that only this user may open. Knows no SSH.
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,14 +8,16 @@ import type { Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
 import { isGiven, splitArguments } from './arguments';
 import type { ClientMessage, ServerMessage } from './commandClient';
-import { toJobEnd, type JobProcesses } from './jobProcess';
+import type { JobProcesses } from './jobProcess';
 import type { JobEnd, JobStart } from './jobRunner';
+import { toJobEnd } from './jobWrapper';
 import { runPjmCommand, type CommandCall, type CommandFiles } from './pjmCommand';
 import { pjsubRules } from './pjsubOptions';
 import { killMarked, jobMarker } from './processes';
 import type { Scheduler } from './scheduler';
 
 export interface CommandSocketOptions {
+  readonly path: string;
   readonly scheduler: Scheduler;
   readonly jobs: JobProcesses;
   readonly files: CommandFiles;
@@ -28,15 +30,33 @@ export interface CommandSocketOptions {
   readonly log: Logger;
 }
 
+/** Short and outside the machine's folder, as a socket's path holds about 100 characters; the same at each start. */
+export function commandSocketPath(instance: string): string {
+  return join(tmpdir(), `furo-pjm-${instance}`, 'pjm.sock');
+}
+
+/** Whether another process serves this socket now. */
+export function isAnswering(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}
+
 /** Listens from `listen` to `dispose`. */
 export class CommandSocket implements Disposable {
-  /** Short and outside the machine's folder: a socket's path holds at most about 100 characters. */
   readonly path: string;
   readonly #server: Server;
   readonly #calls = new Set<Socket>();
 
   constructor(readonly options: CommandSocketOptions) {
-    this.path = join(mkdtempSync(join(tmpdir(), 'furo-pjm-')), 'pjm.sock');
+    this.path = options.path;
     this.#server = createServer((socket) => {
       this.#accept(socket);
     });
@@ -48,6 +68,8 @@ export class CommandSocket implements Disposable {
   }
 
   listen(): Promise<void> {
+    rmSync(dirname(this.path), { recursive: true, force: true });
+    mkdirSync(dirname(this.path), { mode: 0o700 });
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(this.path, () => {
@@ -79,8 +101,9 @@ export class CommandSocket implements Disposable {
   }
 
   async #answer(caller: Caller, signal: AbortSignal): Promise<void> {
-    const { call } = await caller.receive();
-    if (!call) throw new Error('the first message of a call must be the call');
+    const { call } = await caller.receive().catch((): ClientMessage => ({}));
+    // Somebody only looked whether the socket answers.
+    if (!call) return;
     const stdin = wantsInput(call) ? await caller.input() : undefined;
     const { scheduler, files, user, group, hostName } = this.options;
     const request: CommandCall = {
@@ -104,7 +127,8 @@ export class CommandSocket implements Disposable {
 
   async #interact(caller: Caller, start: JobStart, stop: AbortSignal): Promise<JobEnd> {
     const { jobs, shell } = this.options;
-    const { command, environment, marker, release } = await jobs.prepare(start, [shell]);
+    const prepared = await jobs.prepare(start, [shell]);
+    const { command, environment, marker } = prepared;
     const kill = (): void => {
       killMarked(jobMarker, marker);
     };
@@ -117,7 +141,7 @@ export class CommandSocket implements Disposable {
       return toJobEnd({ text: '', code: null }, 0);
     } finally {
       stop.removeEventListener('abort', kill);
-      release();
+      prepared.release();
     }
   }
 }

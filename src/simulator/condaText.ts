@@ -2,13 +2,9 @@
 // form. The module list is what public Furo scripts load (pjm.md 6.6); what a module sets is a guess but for
 // openmpi_cuda, whose two variables are recorded.
 
-/** `~/miniconda3/bin/conda`: only what batch scripts use of conda. */
-export function renderConda(base: string): string {
-  return `#!/bin/bash
-# conda of the simulated Furo: prints the shell hook and lists its environments.
-base='${base}'
-case \${1-} in
-  shell.bash | shell.posix) cat "$base/bin/.hook" 2>/dev/null || sed -n '/^#HOOK$/,$p' "$0" | tail -n +2 ;;
+/** Body of the conda executable; `$base` is set before it. The part after `#HOOK` is what the hook prints. */
+const condaProgram = `case \${1-} in
+  shell.bash | shell.posix) echo "FURO_CONDA_BASE='$base'"; sed '1,/^#HOOK$/d' "$0" ;;
   --version | -V) echo 'conda 23.11.0' ;;
   info | env)
     echo '# conda environments:'
@@ -32,10 +28,10 @@ case \${1-} in
 esac
 exit 0
 #HOOK
-export CONDA_EXE='${base}/bin/conda'
+export CONDA_EXE="$FURO_CONDA_BASE/bin/conda"
 export CONDA_SHLVL="\${CONDA_SHLVL:-0}"
 conda() {
-  local base='${base}' name folder
+  local base="$FURO_CONDA_BASE" name folder
   case "\${1-}" in
     activate)
       name="\${2:-base}"
@@ -61,6 +57,11 @@ conda() {
   esac
 }
 `;
+
+/** `~/miniconda3/bin/conda`: only what batch scripts use of conda. */
+export function renderConda(base: string): string {
+  const title = '# conda of the simulated Furo: prints the shell hook and lists its environments.';
+  return ['#!/bin/bash', title, `base='${base}'`, condaProgram].join('\n');
 }
 
 const modules: readonly string[] = [
@@ -91,12 +92,8 @@ export function renderModuleFunction(bin: string): string {
   return `module() { eval "$('${bin}/modulecmd' bash "$@")"; }\n`;
 }
 
-/** `modulecmd bash COMMAND...`: prints shell code on standard output and talks on standard error. */
-export function renderModulecmd(bin: string): string {
-  return `#!/bin/bash
-# modulecmd of the simulated Furo (classic C implementation: messages and lists on standard error).
-known='${modules.join('\n')}'
-shift
+/** Body of modulecmd; `$known` (names, one a line) and `$bin` are set before it. */
+const modulecmdProgram = `shift
 command=\${1-}
 shift
 IFS=: read -ra loaded <<< "\${LOADEDMODULES-}"
@@ -117,7 +114,7 @@ load() {
   for other in "\${loaded[@]}"; do [[ $other == "$found" ]] && return; done
   loaded+=("$found")
   case $found in
-    openmpi_cuda/*) echo "OMPI_MCA_plm_rsh_agent='${bin}/pjrsh' ;export OMPI_MCA_plm_rsh_agent; OMPI_MCA_btl='^openib,uct' ;export OMPI_MCA_btl;" ;;
+    openmpi_cuda/*) echo "OMPI_MCA_plm_rsh_agent='$bin/pjrsh' ;export OMPI_MCA_plm_rsh_agent; OMPI_MCA_btl='^openib,uct' ;export OMPI_MCA_btl;" ;;
   esac
 }
 unload() {
@@ -156,4 +153,11 @@ case $command in
 esac
 exit $status
 `;
+
+/** `modulecmd bash COMMAND...`: prints shell code on standard output and talks on standard error. */
+export function renderModulecmd(bin: string): string {
+  const title =
+    '# modulecmd of the simulated Furo; the classic one lists and complains on standard error.';
+  const values = [`known='${modules.join('\n')}'`, `bin='${bin}'`];
+  return ['#!/bin/bash', title, ...values, modulecmdProgram].join('\n');
 }

@@ -10,8 +10,10 @@ export class FaultySocket extends Duplex {
   readonly remotePort: number | undefined;
   readonly remoteFamily: string | undefined;
   #sentBytes = 0;
-  #waiting: (() => void)[] = [];
-  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Reads and writes that have not happened yet, oldest first; `due` in milliseconds since 1970. */
+  #waiting: { due: number; action: () => void }[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #isDraining = false;
   readonly #owned = new DisposableStore();
 
   constructor(
@@ -36,7 +38,7 @@ export class FaultySocket extends Duplex {
     this.#owned.add(faults.onCut(() => socket.resetAndDestroy()));
     this.#owned.add(
       faults.onDidChange(({ isHalfOpen }) => {
-        if (!isHalfOpen) this.#wake();
+        if (!isHalfOpen) this.#drain();
       }),
     );
   }
@@ -72,8 +74,7 @@ export class FaultySocket extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    clearTimeout(this.#timer);
     this.#waiting = [];
     this.#owned.dispose();
     this.socket.destroy();
@@ -93,25 +94,29 @@ export class FaultySocket extends Duplex {
     done();
   }
 
-  /** Order is kept: timers of one length fire in the order they were set, and a silent line queues. */
+  /** Bytes keep their order, also when the delay changes while some are under way. */
   #pass(action: () => void): void {
-    const { delayMs, isHalfOpen } = this.faults.settings;
-    if (isHalfOpen) {
-      this.#waiting.push(action);
-    } else if (delayMs > 0 || this.#timers.size > 0) {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        if (!this.destroyed) action();
-      }, delayMs);
-      this.#timers.add(timer);
-    } else {
-      action();
-    }
+    const due = Date.now() + this.faults.settings.delayMs;
+    this.#waiting.push({ due: Math.max(due, this.#waiting.at(-1)?.due ?? 0), action });
+    this.#drain();
   }
 
-  #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const action of waiting) action();
+  #drain(): void {
+    if (this.#isDraining || this.#timer) return;
+    this.#isDraining = true;
+    for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
+      if (this.destroyed || this.faults.settings.isHalfOpen) break;
+      const waitMs = next.due - Date.now();
+      if (waitMs > 0) {
+        this.#timer = setTimeout(() => {
+          this.#timer = undefined;
+          this.#drain();
+        }, waitMs);
+        break;
+      }
+      this.#waiting.shift();
+      next.action();
+    }
+    this.#isDraining = false;
   }
 }

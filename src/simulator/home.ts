@@ -65,7 +65,7 @@ export PATH="${bin}:/usr/bin:/bin"
 
 function renderRc({ etc }: Folders): string {
   return `. "${join(etc, 'modules.bash')}"
-PS1='[\\u@flow-cx02 \\W]\\$ '
+[ -n "$PJM_JOBID" ] && PS1='[$USER@\\h \\W]\\$ ' || PS1='[$USER@flow-cx02 \\W]\\$ '
 `;
 }
 

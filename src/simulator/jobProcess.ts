@@ -12,9 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import type { Logger } from '../base/log';
 import type { JobEnd, JobRunner, JobSignal, JobStart, RunningJob } from './jobRunner';
+import { failed, reportOf, toJobEnd, wrapperProgram } from './jobWrapper';
 import type { ComputeNodes } from './nodes';
 import { findMarked, jobMarker, killMarked, readUse, signalAll } from './processes';
 
@@ -23,33 +23,6 @@ const sampleMs = 1000;
 /** PJM codes of the end-user's guide: current folder gone, script cannot be started. */
 const folderGoneCode = 16;
 const cannotStartCode = 21;
-
-/**
- * Starts the job's shell, stays through the job's own signals, and tells on descriptor 3 how it ended:
- * `exitCode signal userSeconds systemSeconds maxResidentKiB`.
- */
-export const wrapperProgram = `
-import os, resource, signal, sys
-signals = (signal.SIGTERM, signal.SIGXCPU, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
-resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-pid = os.fork()
-if pid == 0:
-    os.close(3)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-    try:
-        os.execvp(sys.argv[1], sys.argv[1:])
-    except OSError as error:
-        print(error, file=sys.stderr)
-        os._exit(127)
-_, status, use = os.wait4(pid, 0)
-code, number = (os.WEXITSTATUS(status), 0) if os.WIFEXITED(status) else (128 + os.WTERMSIG(status), os.WTERMSIG(status))
-scale = 1 if sys.platform != "darwin" else 1024
-os.write(3, f"{code} {number} {use.ru_utime} {use.ru_stime} {use.ru_maxrss // scale}\\n".encode())
-sys.exit(code)
-`;
 
 export interface JobProcessesOptions {
   readonly nodes: ComputeNodes;
@@ -198,6 +171,7 @@ class JobProcess implements RunningJob {
 
   async #runShell(prepared: PreparedJob): Promise<JobEnd> {
     const output = openOutput(this.job);
+    if (!output) return failed(folderGoneCode);
     const stdio: StdioOptions = ['ignore', output.stdout, output.stderr, 'pipe'];
     const [program = '', ...words] = prepared.command;
     const child = spawn(program, words, {
@@ -230,49 +204,6 @@ class JobProcess implements RunningJob {
   }
 }
 
-/** What the wrapper wrote, and how it ended itself. */
-interface Report {
-  readonly text: string;
-  readonly code: number | null;
-}
-
-function reportOf(child: ChildProcess, onSpawn: () => void): Promise<Report> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    // Only the wrapper holds the other end, so the pipe closes with it, whatever daemons stay behind.
-    const pipe = child.stdio[3] as Readable;
-    pipe.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    const closed = new Promise((done) => pipe.once('close', done));
-    child.once('spawn', onSpawn);
-    child.once('error', reject);
-    child.once('exit', (code) => {
-      void closed.then(() => {
-        resolve({ text, code });
-      });
-    });
-  });
-}
-
-/** Reads the wrapper's line; without one the wrapper itself was killed. */
-export function toJobEnd({ text, code }: Report, peakBytes: number): JobEnd {
-  const [exitCode, signal, user, system, maxKiB] = text.trim().split(' ').map(Number);
-  if (exitCode === undefined || maxKiB === undefined) {
-    return { ...failed(0), exitCode: code ?? 137, ...(code === null ? { signal: 9 } : {}) };
-  }
-  return {
-    exitCode,
-    ...(signal ? { signal } : {}),
-    userCpuMs: Math.round((user ?? 0) * 1000),
-    systemCpuMs: Math.round((system ?? 0) * 1000),
-    maxMemoryBytes: Math.max(peakBytes, maxKiB * 1024),
-  };
-}
-
-function failed(pjmCode: number): JobEnd {
-  const end = { exitCode: 0, userCpuMs: 0, systemCpuMs: 0, maxMemoryBytes: 0 };
-  return pjmCode === 0 ? end : { ...end, pjmCode };
-}
-
 function findProblem(job: JobStart): number | undefined {
   if (!statSync(job.submitFolder, { throwIfNoEntry: false })?.isDirectory()) return folderGoneCode;
   return statSync(job.scriptPath, { throwIfNoEntry: false })?.isFile()
@@ -289,21 +220,32 @@ function shellWords(job: JobStart): string[] {
   return [program, ...(argument === undefined ? [] : [argument]), job.scriptPath];
 }
 
-/** Both files are appended to, so that lines of PJM itself and of the job never overwrite each other. */
-function openOutput(job: JobStart): { stdout: number; stderr: number; close: () => void } {
+interface JobOutput {
+  readonly stdout: number;
+  readonly stderr: number;
+  close(): void;
+}
+
+/**
+ * Both files are appended to, so that lines of PJM itself and of the job never overwrite each other.
+ * Undefined when one cannot be made, for example because its folder is missing.
+ */
+function openOutput(job: JobStart): JobOutput | undefined {
   const open = (path: string): number => {
     if (!job.isRestart) writeFileSync(path, '');
     return openSync(path, 'a', 0o644);
   };
-  const stdout = open(job.stdoutPath);
-  const stderr = job.stderrPath === job.stdoutPath ? stdout : open(job.stderrPath);
-  return {
-    stdout,
-    stderr,
-    close: () => {
-      for (const fd of new Set([stdout, stderr])) closeSync(fd);
-    },
-  };
+  try {
+    const stdout = open(job.stdoutPath);
+    const stderr = job.stderrPath === job.stdoutPath ? stdout : open(job.stderrPath);
+    const files = new Set([stdout, stderr]);
+    const close = (): void => {
+      for (const file of files) closeSync(file);
+    };
+    return { stdout, stderr, close };
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -311,7 +253,10 @@ function openOutput(job: JobStart): { stdout: number; stderr: number; close: () 
  * not root, whoever started the simulator. OpenMPI refuses root unless told twice.
  */
 function openMpiVariables(): Record<string, string> {
-  const cores = { OMPI_MCA_rmaps_base_oversubscribe: '1', OMPI_MCA_hwloc_base_binding_policy: 'none' };
+  const cores = {
+    OMPI_MCA_rmaps_base_oversubscribe: '1',
+    OMPI_MCA_hwloc_base_binding_policy: 'none',
+  };
   if (process.getuid?.() !== 0) return cores;
   return { ...cores, OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' };
 }

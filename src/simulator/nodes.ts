@@ -155,7 +155,11 @@ export class ComputeNodes {
   }
 
   #renderHosts(): string {
-    const lines = this.#indices().map((index) => `${addressOf(index)} ${nodeName(index)}`);
+    // Sockets of IPv6 show an IPv4 peer in the mapped form; without it each look asks a name server in vain.
+    const lines = this.#indices().flatMap((index) => [
+      `${addressOf(index)} ${nodeName(index)}`,
+      `::ffff:${addressOf(index)} ${nodeName(index)}`,
+    ]);
     return ['127.0.0.1 localhost', ...lines, ''].join('\n');
   }
 

@@ -2,7 +2,8 @@
 import type { LocalTime } from './localTime';
 import type { SimulatedJob } from './simulatedJob';
 
-type Entry = readonly [key: string, value: string];
+/** A line of the statistics: key and value. */
+export type StatisticsEntry = readonly [key: string, value: string];
 
 /** Watts of an idle V100. */
 export const idlePower = 40;
@@ -34,7 +35,7 @@ const measured = {
   'MEM/PKG(1)': ['10.900962', '10.903371', '10.899175', '0.316521'],
 } as const;
 
-function lines(part: string, values?: readonly string[]): Entry[] {
+function lines(part: string, values?: readonly string[]): StatisticsEntry[] {
   return kinds.map((kind, index) => [`${kind} ${part}`, values?.[index] ?? '-']);
 }
 
@@ -43,7 +44,7 @@ export function powerEntries(
   isWholeNode: boolean,
   job: SimulatedJob,
   localTime: LocalTime,
-): Entry[] {
+): StatisticsEntry[] {
   return [
     ...idealParts.flatMap((part) => lines(`${part} (IDEAL)`)),
     ...lines('NODE (MEASURED)', isWholeNode ? measured['NODE (MEASURED)'] : undefined),
@@ -56,9 +57,9 @@ export function powerEntries(
   ];
 }
 
-function packageEntries(isWholeNode: boolean): Entry[] {
+function packageEntries(isWholeNode: boolean): StatisticsEntry[] {
   if (!isWholeNode) return [...lines('CPU/PKG'), ...lines('MEM/PKG')];
-  const pair = (first: Entry[], second: Entry[]) =>
+  const pair = (first: StatisticsEntry[], second: StatisticsEntry[]) =>
     first.flatMap((line, index) => [line, second[index] ?? line]);
   return [
     ...pair(

@@ -1,5 +1,11 @@
 // Which waiting jobs start now: first come first served, with backfill that never delays the first blocked job.
-import { earliestStart, type Allocation, type NodePool, type TimedAllocation } from './allocation';
+import {
+  earliestStart,
+  type Allocation,
+  type Need,
+  type NodePool,
+  type TimedAllocation,
+} from './allocation';
 import { latestEnd, type SimulatedJob } from './simulatedJob';
 
 /** A job that may start, with what it gets. */
@@ -36,12 +42,15 @@ export function planStarts({ waiting, pool, running, now, delayMs }: PlanInput):
   let blocked: QueuePlan['blocked'];
   let reserved: ReadonlySet<number> = new Set();
   let looked = 0;
+  const misfits = new Misfits();
   for (const job of waiting) {
     if (pool.freeGpus === 0 && blocked) break;
     if (blocked && (looked += 1) > backfillDepth) break;
     const endsAt = latestEnd(job, now) + delayMs;
     const mayUseReserved = !blocked || endsAt <= blocked.at;
+    if (blocked && misfits.includes(job.spec, mayUseReserved)) continue;
     const allocation = pool.place(job.spec, job.jobId, mayUseReserved ? undefined : reserved);
+    if (!allocation) misfits.add(job.spec, mayUseReserved);
     if (allocation) {
       pool.take(allocation);
       busy.push({ ...allocation, endsAt });
@@ -53,4 +62,24 @@ export function planStarts({ waiting, pool, running, now, delayMs }: PlanInput):
     }
   }
   return { starts, blocked };
+}
+
+/** Needs that did not fit in this pass: the same or more cannot fit later, because nodes only get fewer. */
+class Misfits {
+  /** Fewest nodes that failed: on all nodes, and outside the reserved ones. */
+  readonly #fewest = { shared: [Infinity, Infinity], whole: [Infinity, Infinity] };
+
+  add({ isShared, nodes }: Need, mayUseReserved: boolean): void {
+    const fewest = this.#of(isShared);
+    if (mayUseReserved) fewest[0] = Math.min(fewest[0] ?? nodes, nodes);
+    fewest[1] = Math.min(fewest[1] ?? nodes, nodes);
+  }
+
+  includes({ isShared, nodes }: Need, mayUseReserved: boolean): boolean {
+    return nodes >= (this.#of(isShared)[mayUseReserved ? 0 : 1] ?? Infinity);
+  }
+
+  #of(isShared: boolean): number[] {
+    return isShared ? this.#fewest.shared : this.#fewest.whole;
+  }
 }

@@ -26,7 +26,9 @@ const typeLetters: readonly (readonly [number, string])[] = [
 /** The mode as `ls` writes it, for example `drwxr-xr-x`. */
 export function renderMode(mode: number): string {
   const type = typeLetters.find(([bits]) => (mode & constants.S_IFMT) === bits)?.[1] ?? '-';
-  const letters = [...'rwxrwxrwx'].map((letter, index) => (mode & (0o400 >> index) ? letter : '-'));
+  const letters = Array.from('rwxrwxrwx', (letter, index) =>
+    mode & (0o400 >> index) ? letter : '-',
+  );
   return type + letters.join('');
 }
 

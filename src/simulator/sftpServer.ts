@@ -1,7 +1,7 @@
 // SFTP version 3 over one SSH channel, with the OpenSSH additions that clients use. Written on the bytes,
 // not with ssh2's own server half, so that a client built on ssh2 meets an independent reading of the draft.
 import type { ServerChannel } from 'ssh2';
-import { renderLongName, SftpStatusError, toStatusError } from './sftpAttributes';
+import { renderLongName, SftpStatusError, toStatusError, toWireAttributes } from './sftpAttributes';
 import { SftpFiles, type NamedStats, type SftpFilesOptions } from './sftpFiles';
 import {
   packet,
@@ -15,7 +15,6 @@ import {
   wireAttributes,
   wireString,
 } from './sftpWire';
-import { toWireAttributes } from './sftpAttributes';
 
 /** OpenSSH's own limits (sftp-common.h, sftp-server.c): 256 KiB packets, 1 KiB of them for the header. */
 const maxPacketBytes = 256 * 1024;
@@ -78,9 +77,13 @@ export class SftpServer {
     }
     if (packets.length === 0) return;
     this.channel.pause();
-    this.#work = this.#work.then(async () => {
+    const answerAll = async (): Promise<void> => {
       for (const bytes of packets) await this.#send(await this.#answer(new PacketReader(bytes)));
       this.channel.resume();
+    };
+    this.#work = this.#work.then(answerAll).catch(() => {
+      // A packet without a request number cannot be answered; sftp-server gives up here as well.
+      this.channel.destroy();
     });
   }
 
@@ -123,32 +126,28 @@ export class SftpServer {
   readonly #answers: Readonly<Record<number, Answer>> = {
     [packetType.open]: async (id, r) =>
       handle(id, await this.#files.open(r.text(), r.uint32(), r.attributes())),
-    [packetType.close]: async (id, r) => ok(id, await this.#files.close(r.text())),
+    [packetType.close]: (id, r) => done(id, this.#files.close(r.text())),
     [packetType.read]: async (id, r) => {
       const data = await this.#files.read(r.text(), r.uint64(), Math.min(r.uint32(), maxDataBytes));
       return packet(packetType.data, uint32(id), wireString(data));
     },
-    [packetType.write]: async (id, r) =>
-      ok(id, await this.#files.write(r.text(), r.uint64(), r.string())),
+    [packetType.write]: (id, r) => done(id, this.#files.write(r.text(), r.uint64(), r.string())),
     [packetType.lstat]: async (id, r) => attrs(id, await this.#files.lstat(r.text())),
     [packetType.stat]: async (id, r) => attrs(id, await this.#files.stat(r.text())),
     [packetType.fstat]: async (id, r) => attrs(id, await this.#files.fstat(r.text())),
-    [packetType.setstat]: async (id, r) =>
-      ok(id, await this.#files.setstat(r.text(), r.attributes())),
-    [packetType.fsetstat]: async (id, r) =>
-      ok(id, await this.#files.fsetstat(r.text(), r.attributes())),
+    [packetType.setstat]: (id, r) => done(id, this.#files.setstat(r.text(), r.attributes())),
+    [packetType.fsetstat]: (id, r) => done(id, this.#files.fsetstat(r.text(), r.attributes())),
     [packetType.opendir]: async (id, r) => handle(id, await this.#files.openFolder(r.text())),
     [packetType.readdir]: async (id, r) => this.#names(id, await this.#files.list(r.text())),
-    [packetType.remove]: async (id, r) => ok(id, await this.#files.remove(r.text())),
-    [packetType.mkdir]: async (id, r) =>
-      ok(id, await this.#files.makeFolder(r.text(), r.attributes())),
-    [packetType.rmdir]: async (id, r) => ok(id, await this.#files.removeFolder(r.text())),
+    [packetType.remove]: (id, r) => done(id, this.#files.remove(r.text())),
+    [packetType.mkdir]: (id, r) => done(id, this.#files.makeFolder(r.text(), r.attributes())),
+    [packetType.rmdir]: (id, r) => done(id, this.#files.removeFolder(r.text())),
     [packetType.realpath]: async (id, r) => path(id, await this.#files.realpath(r.text())),
-    [packetType.rename]: async (id, r) =>
-      ok(id, await this.#files.rename(r.text(), r.text(), { replaces: false })),
+    [packetType.rename]: (id, r) =>
+      done(id, this.#files.rename(r.text(), r.text(), { replaces: false })),
     [packetType.readlink]: async (id, r) => path(id, await this.#files.readlink(r.text())),
     // OpenSSH sends the target first, against the draft, and every server of note follows it.
-    [packetType.symlink]: async (id, r) => ok(id, await this.#files.symlink(r.text(), r.text())),
+    [packetType.symlink]: (id, r) => done(id, this.#files.symlink(r.text(), r.text())),
     [packetType.extended]: (id, r) => this.#extended(id, r),
   };
 
@@ -156,13 +155,13 @@ export class SftpServer {
     const name = r.text();
     switch (name) {
       case 'posix-rename@openssh.com':
-        return ok(id, await this.#files.rename(r.text(), r.text(), { replaces: true }));
+        return done(id, this.#files.rename(r.text(), r.text(), { replaces: true }));
       case 'fsync@openssh.com':
-        return ok(id, await this.#files.sync(r.text()));
+        return done(id, this.#files.sync(r.text()));
       case 'hardlink@openssh.com':
-        return ok(id, await this.#files.link(r.text(), r.text()));
+        return done(id, this.#files.link(r.text(), r.text()));
       case 'lsetstat@openssh.com':
-        return ok(id, await this.#files.setstat(r.text(), r.attributes(), { followsLink: false }));
+        return done(id, this.#files.setstat(r.text(), r.attributes(), { followsLink: false }));
       case 'expand-path@openssh.com':
         return path(id, await this.#files.realpath(this.#files.expandHome(r.text())));
       case 'limits@openssh.com': {
@@ -194,8 +193,8 @@ function status(id: number, code: number, message: string): Buffer {
   return packet(packetType.status, ...fields);
 }
 
-/** `_done` only makes an operation without a result readable as an argument. */
-function ok(id: number, _done: void): Buffer {
+async function done(id: number, work: Promise<void>): Promise<Buffer> {
+  await work;
   return status(id, statusCode.ok, 'Success');
 }
 

@@ -138,10 +138,11 @@ export class Shell implements Disposable {
 function start({ command, terminal, folder, environment, python }: ShellOptions): ChildProcess {
   const common = { cwd: folder, detached: true };
   if (!terminal) {
-    const program = command === undefined ? ['-l'] : ['-c', command];
-    return spawn('/bin/bash', program, { ...common, env: environment, stdio: 'pipe' });
+    // A leading dash in argv[0] makes bash a login shell, as sshd starts it.
+    const argv0 = command === undefined ? '-bash' : 'bash';
+    const words = command === undefined ? [] : ['-c', command];
+    return spawn('/bin/bash', words, { ...common, argv0, env: environment, stdio: 'pipe' });
   }
-  // argv[0] with a leading dash makes bash a login shell, as sshd starts it.
   const program = command === undefined ? ['-bash'] : ['bash', '-c', command];
   const size = [String(terminal.rows), String(terminal.columns)];
   return spawn(python, ['-I', '-S', '-c', terminalProgram, ...size, '/bin/bash', ...program], {

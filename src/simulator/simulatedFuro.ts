@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock';
 import { silentLogger, type Logger } from '../base/log';
-import { CommandSocket } from './commandSocket';
+import { CommandSocket, commandSocketPath, isAnswering } from './commandSocket';
 import { Confinement } from './confinement';
 import { Faults } from './faults';
 import { foldersOf, type Folders } from './folders';
@@ -94,9 +94,12 @@ interface BatchSystem {
   dispose(): Promise<void>;
 }
 
-/** Starts a simulated Furo. Rejects when this host has no Python 3 or the port is taken. */
+/** Starts a simulated Furo. Rejects when the folder is in use, the port is taken or there is no Python 3. */
 export async function startSimulatedFuro(options: SimulatedFuroOptions): Promise<SimulatedFuro> {
   const machine = setUp(options);
+  if (await isAnswering(commandSocketPath(machine.instance))) {
+    throw new Error(`another simulated Furo runs in ${machine.folders.root}`);
+  }
   // Whatever a killed run left behind would write into this run's files.
   killMarked(machineMarker, machine.instance);
   const userKey = keepKeyPair(machine.folders.keys, 'id_ed25519');
@@ -169,7 +172,8 @@ async function startBatchSystem(machine: Machine): Promise<BatchSystem> {
   const files = new HostFiles(faults);
   const { scheduler, state } = restoreScheduler(machine, jobs, files);
   const names = { user, group: groupName, hostName: loginNodeName, shell: '/bin/bash' };
-  const socket = new CommandSocket({ scheduler, jobs, files, log, ...names });
+  const path = commandSocketPath(instance);
+  const socket = new CommandSocket({ path, scheduler, jobs, files, log, ...names });
   await socket.listen();
   installExecutables(folders, socket.path);
   return {

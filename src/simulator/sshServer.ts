@@ -171,11 +171,10 @@ export class SshServer implements Disposable {
     });
   }
 
+  /** Ended ones are forgotten when the next one comes; some outlive their channel. */
   #keep(shell: Shell): Shell {
+    for (const known of this.#shells) if (!known.isRunning) this.#shells.delete(known);
     this.#shells.add(shell);
-    shell.channel.once('close', () => {
-      if (!shell.isRunning) this.#shells.delete(shell);
-    });
     return shell;
   }
 }

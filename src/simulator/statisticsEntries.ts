@@ -1,13 +1,12 @@
 // The lines of a `.stats` file as key and value pairs, job part and node part. Knows no layout.
 // Source: `.stats` files of Furo, June 2025 (test/fixtures/furo). Power and GPU figures are those of an idle node.
-import { gpusPerNode } from '../pjm/furo';
 import { jobPaths } from './jobFiles';
 import { renderDuration, type LocalTime } from './localTime';
-import { idlePower, powerEntries } from './powerEntries';
+import { gpuEntries, gpuSummary } from './gpuEntries';
+import { powerEntries, type StatisticsEntry } from './powerEntries';
 import { jobModel, type SimulatedJob } from './simulatedJob';
 
-/** A line: key and value. */
-export type StatisticsEntry = readonly [key: string, value: string];
+export type { StatisticsEntry } from './powerEntries';
 
 /** Cores and memory of a whole node and of a quarter (`CPU NUM`, `MEMORY SIZE` of the real files). */
 export const nodeShape = { cores: 40, memoryBytes: 346_112 * 1024 ** 2 };
@@ -21,9 +20,10 @@ export function nodeId(node: number): string {
   return `0x${(firstNodeId + node).toString(16).toUpperCase()}`;
 }
 
-/** `2064.2 MiB (2164375552)`. */
+/** `2064.2 MiB (2164375552)`: the real files round up to a tenth. */
 export function renderMemory(bytes: number): string {
-  return `${(bytes / 1024 ** 2).toFixed(1)} MiB (${bytes})`;
+  const tenths = Math.ceil((bytes / 1024 ** 2) * 10) / 10;
+  return `${tenths.toFixed(1)} MiB (${bytes})`;
 }
 
 function orDash(value: number | string | undefined): string {
@@ -235,19 +235,6 @@ function placeEntries({ spec, nodes }: SimulatedJob): StatisticsEntry[] {
   ];
 }
 
-function gpuSummary(): StatisticsEntry[] {
-  return [
-    ['gpu_ave_util', '0.00 %'],
-    ['gpu_max_util', '0 %'],
-    ['gpu_ave_mem', '0.00 MiB'],
-    ['gpu_max_mem', '0 MiB'],
-    ['gpu_ave_pwr', `${idlePower}.00 W`],
-    ['gpu_max_pwr', `${idlePower} W`],
-    ['gpu_ave_temp', '27.00 C'],
-    ['gpu_max_temp', '27 C'],
-  ];
-}
-
 function siteEntries(job: SimulatedJob): StatisticsEntry[] {
   const { spec } = job;
   const total = spec.gpus * spec.nodes;
@@ -310,40 +297,5 @@ export function nodeEntries(
     ...powerEntries(!spec.isShared, job, localTime),
     ...gpuEntries(job.gpus),
     ...siteEntries({ ...job, spec: { ...spec, nodes: 1 } }).slice(0, 6),
-  ];
-}
-
-/** Rows of the GPU table: key and what an idle GPU shows; the bus numbers are those of a real node. */
-const busNumbers = ['3D', '3E', 'B1', 'B2'];
-const gpuRows: readonly (readonly [key: string, value: (gpu: number) => string])[] = [
-  ['name', () => 'Tesla V100-SXM2-32GB'],
-  ['busid', (gpu) => `00000000:${busNumbers[gpu] ?? '00'}:00.0`],
-  ['perf', () => 'P0'],
-  ['persistence', () => 'Enabled'],
-  ['display', () => 'Disabled'],
-  ['compute', () => 'Default'],
-  ['ave_util', () => '0.00 %'],
-  ['max_util', () => '0 %'],
-  ['total_mem', () => '32768 MiB'],
-  ['ave_mem', () => '0.00 MiB'],
-  ['max_mem', () => '0 MiB'],
-  ['power_cap', () => '300.00 W'],
-  ['ave_pwr', () => `${idlePower}.00 W`],
-  ['max_pwr', () => `${idlePower} W`],
-  ['ave_temp', () => '27.00 C'],
-  ['max_temp', () => '27 C'],
-  ['volatile_ecc', () => '0'],
-];
-
-/** All four GPUs have lines; those of other jobs are empty. */
-function gpuEntries(gpus: readonly number[]): StatisticsEntry[] {
-  const all = Array.from({ length: gpusPerNode }, (_, gpu) => gpu);
-  return [
-    ['gpuids', gpus.join(',')],
-    ['gpu_driver_version', '550.144.03'],
-    ['gpu_cuda_version', '12.4'],
-    ...gpuRows.flatMap(([key, value]) =>
-      all.map((gpu) => [`gpu_${key}_${gpu}`, gpus.includes(gpu) ? value(gpu) : ''] as const),
-    ),
   ];
 }

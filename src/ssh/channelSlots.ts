@@ -1,10 +1,14 @@
 // How many channels may be open at once on one connection. Learns the server's limit by being refused.
+import { sleep, type Clock } from '../base/clock';
 import { Emitter } from '../base/emitter';
 import { isFailure } from '../base/failure';
 import { isOpenFailure } from './hop';
 
 /** sshd's default `MaxSessions` is 10; a person may have other windows on a shared connection. */
 const START_LIMIT = 6;
+/** A server counts a closed channel a little longer than we do. */
+const RETRIES = 5;
+const RETRY_MS = 50;
 
 /** An open channel with the slot that it holds. */
 export interface Slotted<T> {
@@ -13,6 +17,7 @@ export interface Slotted<T> {
   release(): void;
 }
 
+/** The slots of one connection. */
 export class ChannelSlots {
   #limit = START_LIMIT;
   #used = 0;
@@ -22,9 +27,11 @@ export class ChannelSlots {
   /** Somebody waits for a slot: whoever holds one without need should close its channel. */
   readonly onDidStarve = this.#onDidStarve.event;
 
+  constructor(private readonly clock: Clock) {}
+
   /** Opens a channel when a slot is free. A refusal lowers the limit and waits while others are open. */
   async open<T>(start: () => Promise<T>, signal?: AbortSignal): Promise<Slotted<T>> {
-    for (;;) {
+    for (let retries = 0; ;) {
       await this.#freeSlot(signal);
       this.#used += 1;
       try {
@@ -32,8 +39,10 @@ export class ChannelSlots {
       } catch (error) {
         this.#giveBack();
         const isLimit = isFailure(error, 'channelRefused') && isOpenFailure(error.cause);
-        if (!isLimit || this.#used === 0) throw error;
-        this.#limit = this.#used;
+        if (!isLimit) throw error;
+        if (this.#used > 0) this.#limit = this.#used;
+        else if (retries++ < RETRIES) await sleep(this.clock, RETRY_MS * retries, signal);
+        else throw error;
       }
     }
   }

@@ -1,5 +1,4 @@
 // One remote machine over one shared ssh2 connection. Acts on `connectionState`; knows no jobs and no files of ours.
-import type { ClientChannel } from 'ssh2';
 import type { Clock } from '../base/clock';
 import type { Disposable } from '../base/disposable';
 import { Emitter } from '../base/emitter';
@@ -93,7 +92,7 @@ export class SshConnection implements Remote {
     const { signal } = options;
     const line = await this.#connected(signal);
     const { hop, host } = line;
-    const held = await line.slots.open<ClientChannel>(() => hop.openExec(command), signal);
+    const held = await line.slots.open(() => hop.openExec(command), signal);
     const context = { hop, host, clock: this.options.clock };
     try {
       return await followExec(held.channel, context, options);
@@ -157,7 +156,7 @@ export class SshConnection implements Remote {
       },
       signal,
     );
-    return { hop, host: endpoint.host, slots: new ChannelSlots(), sftp: undefined };
+    return { hop, host: endpoint.host, slots: new ChannelSlots(clock), sftp: undefined };
   }
 
   #opened(line: Line, abort: AbortController): Line {
@@ -169,7 +168,13 @@ export class SshConnection implements Remote {
     this.#line = line;
     this.#move({ kind: 'opened', atMs: this.options.clock.now() });
     line.slots.onDidStarve(() => {
-      void line.sftp?.then(closeIfIdle, () => undefined);
+      // Servers with one channel for all: an SFTP channel without work makes room for a command.
+      line.sftp?.then(
+        (session) => {
+          session.retire();
+        },
+        () => undefined,
+      );
     });
     line.hop.onDidEnd((reason) => {
       if (this.#line !== line) return;
@@ -242,7 +247,7 @@ export class SshConnection implements Remote {
       .then((held) => {
         const { clock } = this.options;
         const session = new SftpSession(held.channel, { hop: line.hop, host: line.host, clock });
-        session.onEnd(forget);
+        session.onRetired(forget);
         held.channel.once('close', () => {
           held.release();
         });
@@ -263,11 +268,6 @@ export class SshConnection implements Remote {
       return undefined;
     }
   }
-}
-
-/** Servers with one channel for all: an SFTP channel without work makes room for a command. */
-function closeIfIdle(session: SftpSession): void {
-  if (session.isIdle) session.dispose();
 }
 
 /** The promise's result, or the signal's reason when that comes first. */

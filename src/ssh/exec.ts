@@ -3,6 +3,7 @@ import type { ClientChannel } from 'ssh2';
 import type { Clock } from '../base/clock';
 import type { Disposable } from '../base/disposable';
 import { sshFailure } from './failures';
+import type { ExecChannel } from './execChannel';
 import type { Hop } from './hop';
 import type { ExecOptions, ExecResult } from './remote';
 
@@ -18,7 +19,7 @@ export interface ExecContext {
 
 /** Waits for the end of the command that runs in `channel`; on every other way out the channel is closed. */
 export async function followExec(
-  channel: ClientChannel,
+  channel: ExecChannel,
   context: ExecContext,
   options: ExecOptions,
 ): Promise<ExecResult> {
@@ -36,11 +37,10 @@ class RunningCommand implements Disposable {
   readonly #stderr: Buffer[] = [];
   readonly #owned: Disposable[] = [];
   #bytes = 0;
-  #exit: { code: number | undefined; signal: string | undefined } | undefined;
   #isClosed = false;
 
   constructor(
-    private readonly channel: ClientChannel,
+    private readonly execChannel: ExecChannel,
     private readonly context: ExecContext,
     options: ExecOptions,
   ) {
@@ -48,6 +48,7 @@ class RunningCommand implements Disposable {
       this.#collect(resolve, reject);
       this.#limit(options, reject);
     });
+    const { channel } = execChannel;
     // A command may end without reading its input; that is no error of ours.
     channel.on('error', () => undefined);
     channel.end(options.stdin ?? '');
@@ -56,16 +57,18 @@ class RunningCommand implements Disposable {
   dispose(): void {
     for (const item of this.#owned) item.dispose();
     if (this.#isClosed) return;
+    const { channel } = this.execChannel;
     // The command would outlive the channel: ask it to end, then let go.
     if (this.context.hop.endReason === undefined) {
-      this.channel.signal('TERM');
-      this.channel.close();
+      terminate(channel);
+      channel.close();
     }
-    this.channel.destroy();
+    channel.destroy();
   }
 
   #collect(resolve: (result: ExecResult) => void, reject: (reason: unknown) => void): void {
-    const { channel, context } = this;
+    const { context, execChannel } = this;
+    const { channel } = execChannel;
     const keep = (parts: Buffer[]) => (chunk: Buffer) => {
       this.#bytes += chunk.length;
       if (this.#bytes <= MAX_OUTPUT_BYTES) parts.push(chunk);
@@ -73,20 +76,18 @@ class RunningCommand implements Disposable {
     };
     channel.on('data', keep(this.#stdout));
     channel.stderr.on('data', keep(this.#stderr));
-    channel.on('exit', (code: number | null, signal?: string) => {
-      this.#exit = { code: code ?? undefined, signal };
-    });
     channel.on('close', () => {
       this.#isClosed = true;
-      if (!this.#exit) {
+      const { exit } = execChannel;
+      if (!exit) {
         reject(context.hop.endReason ?? sshFailure('connectionLost', { host: context.host }));
         return;
       }
       resolve({
         stdout: Buffer.concat(this.#stdout).toString('utf8'),
         stderr: Buffer.concat(this.#stderr).toString('utf8'),
-        exitCode: this.#exit.code,
-        ...(this.#exit.signal !== undefined && { signal: this.#exit.signal }),
+        exitCode: exit.code,
+        ...(exit.signal !== undefined && { signal: exit.signal }),
       });
     });
   }
@@ -111,4 +112,19 @@ class RunningCommand implements Disposable {
       },
     });
   }
+}
+
+/** What ssh2 1.17 keeps in a channel and does not declare. */
+interface OpenChannel {
+  readonly outgoing: { readonly id: number; readonly state: string };
+  readonly _client: {
+    readonly _protocol: { signal(channel: number, name: string): void };
+  };
+}
+
+/** Asks sshd to end the command. ssh2 drops signals after the end of input, though SSH allows them (RFC 4254, 6.9). */
+function terminate(channel: ClientChannel): void {
+  const { outgoing, _client: client } = channel as unknown as OpenChannel;
+  if (outgoing.state === 'open' || outgoing.state === 'eof')
+    client._protocol.signal(outgoing.id, 'TERM');
 }

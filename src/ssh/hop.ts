@@ -1,12 +1,6 @@
 // One ssh2 client from dial to close. The only place that turns ssh2's errors into a Failure.
 import type { Duplex } from 'node:stream';
-import {
-  Client,
-  type Algorithms,
-  type ClientChannel,
-  type ConnectConfig,
-  type SFTPWrapper,
-} from 'ssh2';
+import { Client, type Algorithms, type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import { isFailure, type Failure } from '../base/failure';
 import type { Clock } from '../base/clock';
 import type { Logger } from '../base/log';
@@ -14,6 +8,7 @@ import type { Disposable } from '../base/disposable';
 import type { Credentials } from './credentials';
 import { Deadline } from './deadline';
 import type { Endpoint } from './endpoint';
+import { ExecChannel } from './execChannel';
 import { detailOf, sshFailure, toError, type SshFailureReason } from './failures';
 import { HostTrust } from './hostTrust';
 import { Login } from './login';
@@ -117,8 +112,13 @@ export class Hop implements Disposable {
   }
 
   /** Opens a channel that runs one command. Rejects with `channelRefused` or the end reason. */
-  openExec(command: string): Promise<ClientChannel> {
-    return this.#open<ClientChannel>((done) => this.client.exec(command, done));
+  openExec(command: string): Promise<ExecChannel> {
+    return this.#open<ExecChannel>((done) =>
+      this.client.exec(command, (error, channel) => {
+        if (error) done(error, undefined as never);
+        else done(undefined, new ExecChannel(channel));
+      }),
+    );
   }
 
   /** Opens an SFTP channel. Rejects with `channelRefused`, `sftpUnavailable` or the end reason. */

@@ -202,10 +202,10 @@ export class SftpFiles implements RemoteFiles {
 
   async #run<T>(task: Task, work: (session: SftpSession) => Promise<T>): Promise<T> {
     task.signal?.throwIfAborted();
-    const session = await this.ports.session(task.signal);
+    let session = await this.ports.session(task.signal);
+    while (!session.isOpen) session = await this.ports.session(task.signal);
     try {
-      task.signal?.throwIfAborted();
-      return await work(session);
+      return await session.use(() => work(session));
     } catch (error) {
       throw toFileFailure(error, task.path, task.operation);
     }

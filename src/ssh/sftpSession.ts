@@ -31,7 +31,9 @@ export class SftpSession implements Disposable {
   readonly #hopEnd: Disposable;
   #watchdog: Disposable | undefined;
   #endReason: Failure<SshFailureReason> | undefined;
-  #onEnd: () => void = () => undefined;
+  #onRetired: () => void = () => undefined;
+  #users = 0;
+  #isRetired = false;
 
   constructor(
     readonly sftp: SFTPWrapper,
@@ -55,13 +57,28 @@ export class SftpSession implements Disposable {
     return this.#endReason === undefined;
   }
 
-  get isIdle(): boolean {
-    return this.#waiting.size === 0;
+  /** Calls back when the session should not be given to anybody else. */
+  onRetired(callback: () => void): void {
+    if (this.isOpen) this.#onRetired = callback;
+    else callback();
   }
 
-  onEnd(callback: () => void): void {
-    if (this.isOpen) this.#onEnd = callback;
-    else callback();
+  /** Keeps the channel open for one operation of several requests. */
+  async use<T>(work: () => Promise<T>): Promise<T> {
+    this.#users += 1;
+    try {
+      return await work();
+    } finally {
+      this.#users -= 1;
+      if (this.#isRetired && this.#users === 0) this.dispose();
+    }
+  }
+
+  /** Closes the channel when the operations under way are done; no new ones should come. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#onRetired();
+    if (this.#users === 0) this.dispose();
   }
 
   /** One request. Rejects with ssh2's status error, or with a Failure when the channel ended or fell silent. */
@@ -114,7 +131,7 @@ export class SftpSession implements Disposable {
     for (const reject of [...this.#waiting]) reject(reason);
     this.#waiting.clear();
     if (this.context.hop.endReason === undefined) this.sftp.end();
-    this.#onEnd();
+    this.#onRetired();
   }
 }
 

@@ -33,6 +33,7 @@ export class Grid {
   readonly #shown = new Map<number, HTMLElement>();
   readonly #labels: Labels;
   readonly #numbers: Intl.NumberFormat;
+  readonly #seconds: Intl.NumberFormat;
   readonly #events: GridEvents;
   #content: GridContent = { rows: [], order: [], sorting: undefined, selectedId: undefined };
 
@@ -40,6 +41,10 @@ export class Grid {
     this.#labels = labels;
     this.#events = events;
     this.#numbers = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
+    this.#seconds = new Intl.NumberFormat(language, {
+      minimumFractionDigits: 2,
+      maximumFractionDigits: 2,
+    });
     const head = element('div', { className: 'row head', attributes: { role: 'row' } });
     head.setAttribute('aria-rowindex', '1');
     head.append(...columns.map((column) => this.#createHead(column)));
@@ -165,8 +170,8 @@ export class Grid {
   }
 
   #textOf(row: ResultRow, column: Column): string {
-    const number = (value: number | undefined) =>
-      value === undefined ? '' : this.#numbers.format(value);
+    const write = (format: Intl.NumberFormat, value: number | undefined) =>
+      value === undefined ? '' : format.format(value);
     switch (column) {
       case 'id':
         return row.id;
@@ -178,9 +183,9 @@ export class Grid {
         if (row.error) return row.error.code;
         return this.#labels.finishReasons[row.finishReason ?? ''] ?? row.finishReason ?? '';
       case 'tokens':
-        return number(row.completionTokens);
+        return write(this.#numbers, row.completionTokens);
       case 'seconds':
-        return number(row.seconds);
+        return write(this.#seconds, row.seconds);
     }
   }
 

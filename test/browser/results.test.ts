@@ -118,8 +118,8 @@ describe.skipIf(!existsSync(executablePath) && process.env['CI'] !== 'true')('re
 
   it('finds words in any order and without regard to case and width', async () => {
     const { page, context } = await open({ rows: exampleRows });
-    await page.getByLabel('Search').fill('CAPITAL japan');
-    expect(await byPosition(page, 'id')).toEqual(['q-01']);
+    await page.getByLabel('Search').fill('CAPITAL france');
+    expect(await byPosition(page, 'id')).toEqual(['q-02']);
     await page.getByLabel('Search').fill('ｃａｐｉｔａｌ');
     expect(await cellsOf(page, 'id').count()).toBe(
       exampleRows.filter(({ prompt, answer }) => /capital/i.test(prompt + answer)).length,
@@ -221,12 +221,12 @@ describe.skipIf(!existsSync(executablePath) && process.env['CI'] !== 'true')('re
     const searchMs = await page.evaluate<number>(`(() => {
       const field = document.querySelector('input[type=search]');
       const start = performance.now();
-      field.value = 'number 9876';
+      field.value = 'number 9877';
       field.dispatchEvent(new Event('input'));
       document.querySelector('.scroller').offsetHeight;
       return performance.now() - start;
     })()`);
-    expect(await byPosition(page, 'id')).toEqual(['q-9876']);
+    expect(await byPosition(page, 'id')).toEqual(['q-9877']);
     expect(searchMs).toBeLessThan(200);
     console.log(
       `10,000 rows: ${longest.rows} in the page, ${longest.ms.toFixed(0)} ms for the slowest jump, ${searchMs.toFixed(0)} ms to search`,

@@ -6,7 +6,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
 export interface OpenSshServerOptions {
-  /** Variables of every session (`SetEnv`), for example a PATH that finds the simulated PJM commands first. */
+  /** Variables of every session (`SetEnv`) beside a HOME of its own, for example a PATH that finds the simulated PJM commands first. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Replaces the authorized_keys text; the fixture's own key is accepted by default. */
   readonly authorizedKeys?: string;
@@ -42,6 +42,7 @@ export async function startOpenSshServer(
   const identityFile = join(folder, 'client_key');
   const hostKeyFile = join(folder, 'host_key');
   for (const file of [identityFile, hostKeyFile]) makeKey(file);
+  mkdirSync(join(folder, 'home'));
   const port = await freePort();
   const authorizedKeys = options.authorizedKeys ?? readFileSync(`${identityFile}.pub`, 'utf8');
   writeFileSync(join(folder, 'authorized_keys'), authorizedKeys, { mode: 0o600 });
@@ -79,13 +80,15 @@ export function makeKey(file: string, passphrase = '', type = 'ed25519'): void {
 
 function renderConfig(folder: string, port: number, options: OpenSshServerOptions): string {
   const extra = options.extraConfig ?? [];
-  // sshd keeps the first SetEnv line only, so all variables stand on one.
-  const environment = Object.entries(options.environment ?? {})
+  const first = typeof extra === 'string' ? [extra] : extra;
+  const hasSubsystem = first.some((line) => line.includes('Subsystem'));
+  // A home of its own: what a developer's .bashrc does is none of a test's business. One line, as sshd keeps the first.
+  const environment = Object.entries({ HOME: join(folder, 'home'), ...options.environment })
     .map(([name, value]) => `"${name}=${value}"`)
     .join(' ');
   return [
-    ...(typeof extra === 'string' ? [extra] : extra),
-    ...(environment === '' ? [] : [`SetEnv ${environment}`]),
+    ...first,
+    `SetEnv ${environment}`,
     'ListenAddress 127.0.0.1',
     `Port ${String(port)}`,
     `HostKey ${join(folder, 'host_key')}`,
@@ -99,7 +102,7 @@ function renderConfig(folder: string, port: number, options: OpenSshServerOption
     'StrictModes no',
     'UseDNS no',
     'MaxStartups 100:30:200',
-    'Subsystem sftp internal-sftp',
+    ...(hasSubsystem ? [] : ['Subsystem sftp internal-sftp']),
     '',
   ].join('\n');
 }

@@ -112,7 +112,10 @@ export function openChannel(client: Client, command: string, options = {}): Prom
 export function resultOf(channel: ClientChannel): Promise<CommandResult> {
   return new Promise((resolve) => {
     let [stdout, stderr] = ['', ''];
-    let end: { code: number | null; signal: string | undefined } = { code: null, signal: undefined };
+    let end: { code: number | null; signal: string | undefined } = {
+      code: null,
+      signal: undefined,
+    };
     channel.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
     channel.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     channel.on('exit', (code: number | null, signal?: string) => (end = { code, signal }));
@@ -145,7 +148,8 @@ export async function until(
 ): Promise<void> {
   const deadline = Date.now() + limitMs;
   while (!(await isTrue())) {
-    if (Date.now() > deadline) throw new Error(`not true within ${String(limitMs)} ms: ${String(isTrue)}`);
+    if (Date.now() > deadline)
+      throw new Error(`not true within ${String(limitMs)} ms: ${String(isTrue)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -223,6 +223,7 @@ export class PjmBench {
     });
     this.files.write(`${folder}/share.sh`, shareScript);
     this.files.write(`${folder}/single.sh`, singleScript);
+    this.files.write(`${folder}/plain.sh`, '#!/bin/bash\ntrue\n');
   }
 
   async run(words: string | readonly string[], more: Partial<CommandCall> = {}): Promise<Answer> {

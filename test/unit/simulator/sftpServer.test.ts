@@ -3,7 +3,13 @@ import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSyn
 import { join } from 'node:path';
 import type { Client, SFTPWrapper } from 'ssh2';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { packet, PacketReader, packetType, uint32, wireString } from '../../../src/simulator/sftpWire';
+import {
+  packet,
+  PacketReader,
+  packetType,
+  uint32,
+  wireString,
+} from '../../../src/simulator/sftpWire';
 import { connect, openSftp, startLoginNode, type LoginNode } from './loginNode';
 
 let node: LoginNode;
@@ -30,7 +36,7 @@ afterAll(async () => {
 });
 
 /** Turns ssh2's callbacks into promises: the last argument of each method is `(error, value)`. */
-function ask<T = void>(call: (done: (error?: Error | null, value?: T) => void) => void): Promise<T> {
+function ask<T>(call: (done: (error?: Error | null, value?: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     call((error, value) => {
       if (error) reject(error);
@@ -82,7 +88,9 @@ describe('files', () => {
       sftp.readdir(at('many'), done);
     });
     expect(list.map(({ filename }) => filename).sort()).toEqual([...names].sort());
-    expect(list[0]?.longname).toMatch(/^-rw-r--r-- +1 researcher researcher +0 \w{3} [ \d]\d \d\d:\d\d f/);
+    expect(list[0]?.longname).toMatch(
+      /^-rw-r--r-- +1 researcher researcher +0 \w{3} [ \d]\d \d\d:\d\d f/,
+    );
   });
 
   it('answers home for "." and follows names lexically', async () => {
@@ -140,7 +148,7 @@ describe('confinement', () => {
   it('denies what lies outside, also through links and for every verb', async () => {
     symlinkSync('/etc', at('way-out'));
     symlinkSync('/tmp/furo-not-there', at('nowhere'));
-    const attempts: ((done: (error?: Error | null) => void) => void)[] = [
+    const attempts: ((done: (error?: Error | null, value?: unknown) => void) => void)[] = [
       (done) => sftp.open('/etc/passwd', 'r', done),
       (done) => sftp.open(at('way-out/passwd'), 'r', done),
       (done) => sftp.opendir(at('way-out'), done),
@@ -165,7 +173,7 @@ describe('confinement', () => {
     writeFileSync(at('closed/file'), '');
     chmodSync(at('closed/file'), 0o444);
     chmodSync(at('closed'), 0o555);
-    const attempts: ((done: (error?: Error | null) => void) => void)[] = [
+    const attempts: ((done: (error?: Error | null, value?: unknown) => void) => void)[] = [
       (done) => sftp.mkdir(at('closed/new'), done),
       (done) => sftp.open(at('closed/new'), 'w', done),
       (done) => sftp.open(at('closed/file'), 'r+', done),
@@ -242,5 +250,12 @@ describe('the bytes', () => {
       [packetType.status, 9, 8],
       [packetType.status, 10, 8],
     ]);
+  });
+
+  it('closes the channel on what cannot be answered, and goes on serving others', async () => {
+    expect(await talk(packet(packetType.open))).toEqual([]);
+    const tooLong = uint32(300_000);
+    expect(await talk(tooLong)).toEqual([]);
+    await ask((done) => sftp.stat('.', done));
   });
 });

@@ -1,0 +1,175 @@
+// Does what a plan says: folders, copies, uploads, removals, and the manifest before and after. Decides nothing.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isFailure } from '../base/failure';
+import { joinRemote, type RemotePath } from '../ssh/remote';
+import { syncFailure } from './failures';
+import type { LocalTree } from './localTree';
+import { MANIFEST_PATH, renderManifest, type Manifest, type ManifestFile } from './manifest';
+import { entryFor, type HashedFile, type SyncPlan } from './plan';
+import { inPool } from './pool';
+import type { RemoteTree } from './remoteTree';
+import type { SyncOptions, SyncSummary } from './syncOptions';
+
+/** Small files wait for round trips, so many go at once. */
+const UPLOADS_AT_ONCE = 32;
+const PROGRESS_BYTES = 256 * 1024;
+const STRAY_AGE_SECONDS = 600;
+
+/** The acting part of one sync. */
+export class SyncRun {
+  readonly #uploaded = new Map<string, ManifestFile>();
+  readonly #bytesTotal: number;
+  #bytesDone = 0;
+  #bytesTold = 0;
+  #currentPath = '';
+
+  constructor(
+    private readonly options: SyncOptions,
+    private readonly known: { plan: SyncPlan; manifest: Manifest; remote: RemoteTree },
+  ) {
+    this.#bytesTotal = known.plan.uploads.reduce((sum, file) => sum + file.size, 0);
+  }
+
+  async finish(tree: LocalTree): Promise<SyncSummary> {
+    const { plan, manifest } = this.known;
+    const { signal } = this.options;
+    const isQuiet = plan.uploads.length === 0 && plan.removals.length === 0;
+    if (!isQuiet) {
+      await this.#announce();
+      // A file of ours may stand where a folder must be.
+      const folders = foldersOf(plan.uploads.map((file) => file.path));
+      await this.#remove(plan.removals.filter((path) => folders.has(path)));
+      await this.#makeFolders(folders);
+      await this.#keepCopies();
+      this.#tell();
+      await inPool(plan.uploads, UPLOADS_AT_ONCE, signal, (file) => this.#upload(file));
+      await this.#remove(plan.removals.filter((path) => !folders.has(path)));
+    }
+    const files = new Map([...plan.unchanged, ...plan.carried, ...this.#uploaded]);
+    const after: Manifest = { files, pending: new Map() };
+    if (!isQuiet || renderManifest(after) !== renderManifest(manifest)) await this.#store(after);
+    await this.#sweep();
+    return {
+      uploaded: this.#uploaded.size,
+      removed: plan.removals.length,
+      unchanged: plan.unchanged.size,
+      bytes: this.#bytesDone,
+      kept: plan.kept,
+      skippedLinks: tree.skippedLinks,
+    };
+  }
+
+  /** Before the first byte: after a cut the next run must know which files may be ours. */
+  async #announce(): Promise<void> {
+    const { plan } = this.known;
+    const pending = new Map(plan.uploads.map((file) => [file.path, entryFor(file)]));
+    await this.#store({ files: plan.found, pending });
+  }
+
+  async #store(manifest: Manifest): Promise<void> {
+    const { files, signal } = this.options;
+    await this.#writable(MANIFEST_PATH, async () => {
+      await files.makeFolder(this.#at('.furo'), signal);
+      await files.write(this.#at(MANIFEST_PATH), renderManifest(manifest), signal && { signal });
+    });
+  }
+
+  async #remove(paths: readonly string[]): Promise<void> {
+    const { files, signal } = this.options;
+    await inPool(paths, UPLOADS_AT_ONCE, signal, (path) => files.remove(this.#at(path), signal));
+  }
+
+  async #makeFolders(needed: ReadonlySet<string>): Promise<void> {
+    const { files, signal } = this.options;
+    const missing = [...needed].filter((folder) => !this.known.remote.folders.has(folder));
+    const leaves = missing.filter(
+      (folder) => !missing.some((other) => other.startsWith(`${folder}/`)),
+    );
+    await inPool(leaves, UPLOADS_AT_ONCE, signal, (folder) =>
+      this.#writable(folder, () => files.makeFolder(this.#at(folder), signal)),
+    );
+  }
+
+  /** Brings a foreign version aside before ours takes its name; through this computer, as SFTP cannot copy. */
+  async #keepCopies(): Promise<void> {
+    const { files, signal } = this.options;
+    const steps = signal && { signal };
+    for (const { path, copy } of this.known.plan.kept) {
+      if (copy === undefined) continue;
+      const folder = await mkdtemp(join(tmpdir(), 'furo-kept-'));
+      try {
+        await files.download(this.#at(path), join(folder, 'copy'), steps);
+        await files.upload(join(folder, 'copy'), this.#at(copy), steps);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    }
+  }
+
+  async #upload(file: HashedFile): Promise<void> {
+    const { files, signal } = this.options;
+    this.#currentPath = file.path;
+    const target = this.#at(file.path);
+    await this.#writable(file.path, () =>
+      files.upload(file.localPath, target, {
+        mode: file.mode,
+        ...(signal && { signal }),
+        onBytes: (bytes) => {
+          this.#bytesDone += bytes;
+          if (this.#bytesDone - this.#bytesTold >= PROGRESS_BYTES) this.#tell();
+        },
+      }),
+    );
+    const found = await files.stat(target, signal);
+    // Without its time the entry stays doubtful, and the next run compares the content.
+    const isWhole = found?.kind === 'file' && found.size === file.size;
+    this.#uploaded.set(file.path, entryFor(file, isWhole ? found : undefined));
+    this.#tell();
+  }
+
+  async #writable<T>(path: string, step: () => Promise<T>): Promise<T> {
+    try {
+      return await step();
+    } catch (error) {
+      if (!isFailure(error, 'permissionDenied')) throw error;
+      throw syncFailure('remoteNotWritable', { path: this.#at(path), detail: '' }, error);
+    }
+  }
+
+  /** Removes unfinished files of earlier runs; the manifest was just written, so its time is the server's now. */
+  async #sweep(): Promise<void> {
+    const { files, signal, strayAgeSeconds = STRAY_AGE_SECONDS } = this.options;
+    const { strays } = this.known.remote;
+    if (strays.length === 0) return;
+    const now = (await files.stat(this.#at(MANIFEST_PATH), signal))?.mtimeSeconds ?? 0;
+    const old = strays.filter((stray) => now - stray.mtimeSeconds >= strayAgeSeconds);
+    await this.#remove(old.map((stray) => stray.path));
+  }
+
+  #tell(): void {
+    const { uploads } = this.known.plan;
+    this.#bytesTold = this.#bytesDone;
+    this.options.onProgress?.({
+      filesDone: this.#uploaded.size,
+      filesTotal: uploads.length,
+      bytesDone: this.#bytesDone,
+      bytesTotal: this.#bytesTotal,
+      currentPath: this.#currentPath,
+    });
+  }
+
+  #at(path: string): RemotePath {
+    return joinRemote(this.options.remoteFolder, path);
+  }
+}
+
+/** All folders above the paths, '' left out. */
+export function foldersOf(paths: readonly string[]): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths)
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1))
+      folders.add(path.slice(0, at));
+  return folders;
+}

@@ -1,0 +1,218 @@
+// Host keys and credentials against a real OpenSSH server: what is refused, what is asked, what reaches the server.
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { HostKeyQuestion } from '../../src/ssh/prompts';
+import { makeKey, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
+import { ClientSide, eventually, onlyPrompts } from './sshFixture';
+
+let client: ClientSide;
+let agent: ChildProcess | undefined;
+
+async function start(options: OpenSshServerOptions = {}): Promise<ClientSide> {
+  client = new ClientSide(await startOpenSshServer(options));
+  return client;
+}
+
+afterEach(async () => {
+  agent?.kill('SIGKILL');
+  agent = undefined;
+  client.dispose();
+  await client.server.stop();
+});
+
+async function startAgent(keys: readonly string[]): Promise<string> {
+  const socket = join(client.folder, 'agent.sock');
+  agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  await eventually(() => existsSync(socket), 'the agent');
+  for (const key of keys)
+    execFileSync('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
+  return socket;
+}
+
+/** True when the server has seen any try to log in. */
+function sawLogin(): boolean {
+  return client.server.log().includes('userauth-request');
+}
+
+function publicKey(file: string): string {
+  return readFileSync(`${file}.pub`, 'utf8');
+}
+
+describe('the host key', () => {
+  it('is asked about when unknown, remembered when confirmed, and not asked again', async () => {
+    const side = await start();
+    const asked: HostKeyQuestion[] = [];
+    const confirmHostKey = (question: HostKeyQuestion): Promise<boolean> => {
+      asked.push(question);
+      return Promise.resolve(true);
+    };
+    const prompts = onlyPrompts({ confirmHostKey });
+    for (let run = 0; run < 2; run++)
+      await side.connection({ knownHostsFiles: [] }, { prompts }).connect();
+    const fingerprint = execFileSync('ssh-keygen', ['-lf', `${side.server.hostKeyFile}.pub`], {
+      encoding: 'utf8',
+    }).split(' ')[1];
+    const { host, port } = side.server;
+    expect(asked).toEqual([{ host, port, keyType: 'ssh-ed25519', fingerprint }]);
+    expect(statSync(side.trustFile).mode & 0o777).toBe(0o600);
+    const found = execFileSync('ssh-keygen', ['-F', `[${host}]:${port}`, '-f', side.trustFile]);
+    expect(found.toString()).toContain(side.server.hostKeyLine);
+  });
+
+  it.each([
+    ['false', () => Promise.resolve(false)],
+    ['undefined', () => Promise.resolve(undefined as unknown as boolean)],
+    ['a string', () => Promise.resolve('yes' as unknown as boolean)],
+    ['an error', () => Promise.reject(new Error('window closed'))],
+  ])('is refused before any login when the answer is %s', async (_, confirmHostKey) => {
+    const side = await start();
+    const prompts = onlyPrompts({ confirmHostKey });
+    const remote = side.connection({ knownHostsFiles: [] }, { prompts });
+    await expect(remote.connect()).rejects.toMatchObject({
+      reason: expect.stringMatching(/^hostKey(Rejected|Unchecked)$/) as string,
+    });
+    expect(remote.state.kind).toBe('blocked');
+    expect(sawLogin()).toBe(false);
+    expect(existsSync(side.trustFile)).toBe(false);
+  });
+
+  it('is refused before any login when another one is known', async () => {
+    const side = await start();
+    const other = join(side.folder, 'other');
+    makeKey(other);
+    const { host, port } = side.server;
+    writeFileSync(side.knownHosts, `# first\n[${host}]:${port} ${publicKey(other)}`);
+    const remote = side.connection();
+    await expect(remote.connect()).rejects.toMatchObject({
+      reason: 'hostKeyChanged',
+      values: { file: side.knownHosts, line: 2, keyType: 'ssh-ed25519' },
+    });
+    expect(sawLogin()).toBe(false);
+    await expect(remote.exec('true')).rejects.toMatchObject({ reason: 'hostKeyChanged' });
+  });
+
+  it('is refused before any login when it is revoked, though another line accepts it', async () => {
+    const side = await start();
+    const key = side.server.hostKeyLine.split(' ').slice(1).join(' ');
+    writeFileSync(side.knownHosts, `${side.server.hostKeyLine}\n@revoked * ${key}\n`);
+    await expect(side.connection().connect()).rejects.toMatchObject({ reason: 'hostKeyRevoked' });
+    expect(sawLogin()).toBe(false);
+  });
+
+  it('is refused when a known_hosts file exists but cannot be read', async () => {
+    const side = await start();
+    const remote = side.connection({ knownHostsFiles: [side.folder] });
+    await expect(remote.connect()).rejects.toMatchObject({ reason: 'hostKeyUnchecked' });
+    expect(sawLogin()).toBe(false);
+  });
+
+  it('is asked for in the type that is known, so that an RSA host does not look changed', async () => {
+    const rsa = join(process.env['TMPDIR'] ?? '/tmp', `furo-rsa-${process.pid}`);
+    makeKey(rsa, '', 'rsa');
+    try {
+      const side = await start({ extraConfig: `HostKey ${rsa}` });
+      const { host, port } = side.server;
+      writeFileSync(side.knownHosts, `[${host}]:${port} ${publicKey(rsa)}`);
+      await side.connection().connect();
+    } finally {
+      for (const file of [rsa, `${rsa}.pub`]) rmSync(file);
+    }
+  });
+
+  it('is found under a hashed name', async () => {
+    const side = await start();
+    writeFileSync(side.knownHosts, `${side.server.hostKeyLine}\n`);
+    execFileSync('ssh-keygen', ['-H', '-f', side.knownHosts], { stdio: 'ignore' });
+    await side.connection().connect();
+  });
+});
+
+describe('credentials', () => {
+  it('uses a key of the agent', async () => {
+    const side = await start();
+    const identityAgent = await startAgent([side.server.identityFile]);
+    const remote = side.connection({ identityFiles: [], identitiesOnly: false, identityAgent });
+    expect((await remote.exec('echo in')).stdout).toBe('in\n');
+  });
+
+  it('offers no other agent key when only named ones are allowed', async () => {
+    const side = await start();
+    const other = join(side.folder, 'other');
+    makeKey(other);
+    const identityAgent = await startAgent([side.server.identityFile]);
+    const remote = side.connection({ identityFiles: [other], identityAgent });
+    await expect(remote.connect()).rejects.toMatchObject({
+      reason: 'authenticationFailed',
+      values: { tried: 1 },
+    });
+  });
+
+  it('asks for a passphrase only when the server accepts the key, and once for two connections', async () => {
+    const side = await start();
+    const locked = join(side.folder, 'locked');
+    const unwanted = join(side.folder, 'unwanted');
+    makeKey(locked, 'open sesame');
+    makeKey(unwanted, 'never asked');
+    writeFileSync(join(side.server.folder, 'authorized_keys'), publicKey(locked));
+    const asked: string[] = [];
+    const askPassphrase = (file: string): Promise<string> => {
+      asked.push(file);
+      return Promise.resolve(asked.length === 1 ? 'wrong' : 'open sesame');
+    };
+    const remote = side.connection(
+      { identityFiles: [unwanted, locked] },
+      { prompts: onlyPrompts({ askPassphrase }) },
+    );
+    await remote.connect();
+    remote.disconnect();
+    await remote.connect();
+    expect(asked).toEqual([locked, locked]);
+  });
+
+  it('blocks when the passphrase is not given, and asks again only on demand', async () => {
+    const side = await start();
+    const locked = join(side.folder, 'locked');
+    makeKey(locked, 'open sesame');
+    writeFileSync(join(side.server.folder, 'authorized_keys'), publicKey(locked));
+    let asked = 0;
+    const askPassphrase = (): Promise<undefined> => {
+      asked += 1;
+      return Promise.resolve(undefined);
+    };
+    const prompts = onlyPrompts({ askPassphrase });
+    const remote = side.connection({ identityFiles: [locked] }, { prompts });
+    await expect(remote.connect()).rejects.toMatchObject({ reason: 'passphraseRefused' });
+    await expect(remote.exec('true')).rejects.toMatchObject({ reason: 'passphraseRefused' });
+    expect(asked).toBe(1);
+    await expect(remote.connect()).rejects.toMatchObject({ reason: 'passphraseRefused' });
+    expect(asked).toBe(2);
+  });
+
+  it('tells that no key was accepted, and does not try again by itself', async () => {
+    const side = await start({ authorizedKeys: '' });
+    const remote = side.connection();
+    await expect(remote.connect()).rejects.toMatchObject({ reason: 'authenticationFailed' });
+    expect(remote.state).toEqual({ kind: 'blocked', reason: 'authenticationFailed' });
+    const before = side.server.log().length;
+    await expect(remote.exec('true')).rejects.toMatchObject({ reason: 'authenticationFailed' });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(side.server.log().length).toBe(before);
+  });
+
+  it('tells that there is no key to offer', async () => {
+    const side = await start();
+    await expect(side.connection({ identityFiles: [] }).connect()).rejects.toMatchObject({
+      reason: 'noKey',
+    });
+  });
+
+  it.each(['rsa', 'ecdsa', 'ed25519'])('logs in with a key of type %s', async (type) => {
+    const side = await start();
+    const key = join(side.folder, type);
+    makeKey(key, '', type);
+    writeFileSync(join(side.server.folder, 'authorized_keys'), publicKey(key));
+    await side.connection({ identityFiles: [key] }).connect();
+  });
+});
