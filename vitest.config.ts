@@ -22,6 +22,16 @@ export default defineConfig({
           poolOptions: { forks: { singleFork: true } },
         },
       },
+      {
+        test: {
+          name: 'workbench',
+          include: ['test/workbench/**/*.test.ts'],
+          globalSetup: ['test/workbench/globalSetup.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 240_000,
+          poolOptions: { forks: { singleFork: true } },
+        },
+      },
     ],
   },
 });

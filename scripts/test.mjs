@@ -74,7 +74,7 @@ async function style() {
     [
       'types of the webview',
       process.execPath,
-      ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.webview.json'],
+      ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'src/webview'],
     ],
     ['lint', process.execPath, ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0']],
     [

@@ -53,7 +53,7 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   const output = own(new JobOutput(store));
   own(machines.onDidOutput(({ jobId, text }) => { output.append(jobId, text); })); // prettier-ignore
-  const results = own(new ResultsPanels(context.extensionUri, onError));
+  const results = own(new ResultsPanels(context.extensionUri, store, onError));
   const tutorial = own(
     new Tutorial({ machines, trustFile, storage: join(storage, 'simulated-furo'), log }),
   );

@@ -13,7 +13,7 @@ import { durationText, phaseText, progressText } from '../words/stateText';
 import type { Translate } from '../words/translate';
 import type { WorkflowJob } from '../workflow/workflow';
 import type { Session } from './session';
-import { harmless, paint, renderTable, type Screen } from './terminal';
+import { harmless, padTo, paint, renderTable, type Screen } from './terminal';
 
 export interface Context {
   readonly session: Session;
@@ -215,7 +215,7 @@ function printStatistics({ screen, translate: t }: Context, job: Job): void {
   ];
   screen.write('\n');
   for (const [label, value] of lines)
-    if (value !== undefined) screen.write(`${label.padEnd(10)} ${value}\n`);
+    if (value !== undefined) screen.write(`${padTo(label, 10)} ${value}\n`);
 }
 
 export function say({ screen }: Pick<Context, 'screen'>, text: string): void {

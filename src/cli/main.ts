@@ -4,15 +4,17 @@ import { isCancellation, isFailure } from '../base/failure';
 import { silentLogger, type Logger } from '../base/log';
 import { jobFailure } from '../jobs/failures';
 import { failureText } from '../words/failureText';
-import { english, type Translate } from '../words/translate';
 import { chooseJob } from './chooseJob';
 import { follow, listJobs, printLogs, printResults, submit, type Context } from './commands';
 import { runDemo } from './demo';
+import { languageOf } from './language';
 import { configFolder, openSession, readSettingsFile } from './session';
 import { parseCommandLine, usage, UsageError, type CommandLine } from './usage';
 
 /** The bundle lies in dist/, the Python package beside it. */
 const runtimeFolder = join(__dirname, '..', 'python-runtime');
+
+const translate = languageOf(process.env);
 
 async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const line = parseCommandLine(argv);
@@ -21,7 +23,6 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
     return line.wantsHelp ? 0 : 2;
   }
   const log = line.isVerbose ? consoleLogger : silentLogger;
-  const translate: Translate = english;
   if (line.command === 'demo')
     return runDemo({ line, runtimeFolder, screen: process.stdout, log, translate, signal });
   const session = openSession({
@@ -114,7 +115,7 @@ function report(error: unknown): number {
     return 2;
   }
   if (isCancellation(error)) return 130;
-  if (isFailure(error)) process.stderr.write(`furo: ${failureText(error, english).message}\n`);
+  if (isFailure(error)) process.stderr.write(`furo: ${failureText(error, translate).message}\n`);
   else
     process.stderr.write(
       `furo: this is a defect of the program, please report it\n${String((error as Error).stack)}\n`,

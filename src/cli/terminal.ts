@@ -65,7 +65,8 @@ export function renderTable(
   return lines.join('\n');
 }
 
-function padTo(text: string, width: number): string {
+/** The text with blanks up to `width` columns. */
+export function padTo(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - textWidth(text)));
 }
 

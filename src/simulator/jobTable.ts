@@ -38,6 +38,7 @@ export class JobTable {
   readonly #ended = new Map<string, SimulatedJob>();
   readonly #members = new Map<number, SimulatedJob[]>();
   readonly #open = new Map<number, number>();
+  readonly #counts = new Map<string, { readonly jobs: number; readonly subJobs: number }>();
   #nextId: number;
   #sequence = 0;
 
@@ -62,6 +63,7 @@ export class JobTable {
   put(job: SimulatedJob): void {
     const isOver = isFinalState(job.state);
     (isOver ? this.#ended : this.#live).set(job.key, job);
+    if (!isOver) this.#count(job, 1);
     if (!isSubJob(job)) return;
     const members = this.#members.get(job.jobId);
     if (members) members.push(job);
@@ -87,16 +89,17 @@ export class JobTable {
     return this.#ended.values();
   }
 
-  /** Jobs, and sub-jobs among them, of a user that have not ended. */
+  /** Jobs, and sub-jobs of them, of a user that have not ended. Counted as they come and go: every pjsub asks. */
   countLive(user: string): { readonly jobs: number; readonly subJobs: number } {
-    let jobs = 0;
-    let subJobs = 0;
-    for (const job of this.#live.values()) {
-      if (job.spec.user !== user) continue;
-      if (isSubJob(job)) subJobs += 1;
-      else jobs += 1;
-    }
-    return { jobs, subJobs };
+    return this.#counts.get(user) ?? { jobs: 0, subJobs: 0 };
+  }
+
+  #count(job: SimulatedJob, change: 1 | -1): void {
+    const { jobs, subJobs } = this.countLive(job.spec.user);
+    const counts = isSubJob(job)
+      ? { jobs, subJobs: subJobs + change }
+      : { jobs: jobs + change, subJobs };
+    this.#counts.set(job.spec.user, counts);
   }
 
   /** State to show: a parent's follows from its members. */
@@ -108,7 +111,7 @@ export class JobTable {
 
   /** Moves an ended job to the history, and its parent with the last member. */
   ended(job: SimulatedJob, now: number): void {
-    this.#live.delete(job.key);
+    if (this.#live.delete(job.key)) this.#count(job, -1);
     this.#ended.set(job.key, job);
     if (!isSubJob(job)) return;
     const open = (this.#open.get(job.jobId) ?? 1) - 1;
@@ -119,6 +122,7 @@ export class JobTable {
     parent.state = members.every(({ state }) => state === 'CCL') ? 'CCL' : 'EXT';
     parent.exitedAt = now;
     this.#live.delete(parent.key);
+    this.#count(parent, -1);
     this.#ended.set(parent.key, parent);
   }
 

@@ -38,6 +38,8 @@ export interface ComputeNodesOptions {
 export class ComputeNodes {
   readonly #options: ComputeNodesOptions;
   readonly #prefix: string;
+  /** Carries our process id, so that others can tell whether the instance still lives. */
+  readonly #switch: string;
   readonly #users = new Map<number, number>();
   readonly #made = new Set<number>();
   #hasNamespaces = false;
@@ -47,6 +49,7 @@ export class ComputeNodes {
     this.#options = options;
     const hash = createHash('sha256').update(options.root).digest('hex');
     this.#prefix = `furo-${hash.slice(0, 8)}-`;
+    this.#switch = `${this.#prefix}switch.${String(process.pid)}`;
   }
 
   get hasNamespaces(): boolean {
@@ -80,7 +83,7 @@ export class ComputeNodes {
     void this.#inTurn(async () => {
       const unused = [...this.#made].filter((index) => (this.#users.get(index) ?? 0) === 0);
       for (const index of unused.slice(0, Math.max(0, unused.length - keptNodes))) {
-        await this.#remove(this.#namespace(index));
+        await removeNamespace(this.#namespace(index));
         this.#made.delete(index);
       }
     });
@@ -96,9 +99,7 @@ export class ComputeNodes {
 
   /** Names of the namespaces of this instance that exist now. */
   async namespaces(): Promise<readonly string[]> {
-    const { stdout } = await run('ip', ['netns', 'list']);
-    const names = stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
-    return names.filter((name) => name.startsWith(this.#prefix));
+    return (await listNamespaces()).filter((name) => name.startsWith(this.#prefix));
   }
 
   #node(index: number): ComputeNode {
@@ -112,9 +113,10 @@ export class ComputeNodes {
 
   async #makeSwitch(): Promise<boolean> {
     if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
-    const name = `${this.#prefix}switch`;
+    const name = this.#switch;
     try {
       await this.#removeAll();
+      await removeAbandoned();
       await run('ip', ['netns', 'add', name]);
       await run('ip', ['-n', name, 'link', 'add', 'br0', 'type', 'bridge']);
       await run('ip', ['-n', name, 'link', 'set', 'br0', 'up']);
@@ -123,14 +125,14 @@ export class ComputeNodes {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#options.log.warn(`nodes: no network namespaces here (${reason})`);
-      await this.#remove(name).catch(() => undefined);
+      await removeNamespace(name).catch(() => undefined);
       return false;
     }
   }
 
   async #makeNode(index: number): Promise<void> {
     const name = this.#namespace(index);
-    const [bridge, port] = [`${this.#prefix}switch`, `port${String(index)}`];
+    const [bridge, port] = [this.#switch, `port${String(index)}`];
     await run('ip', ['netns', 'add', name]);
     this.#made.add(index);
     const pair = ['link', 'add', port, 'type', 'veth', 'peer', 'name', 'ib0', 'netns', name];
@@ -143,11 +145,7 @@ export class ComputeNodes {
   }
 
   async #removeAll(): Promise<void> {
-    for (const name of await this.namespaces()) await this.#remove(name);
-  }
-
-  async #remove(name: string): Promise<void> {
-    await run('ip', ['netns', 'del', name]);
+    await removeInstance(this.#prefix, await this.namespaces());
   }
 
   #namespace(index: number): string {
@@ -180,6 +178,43 @@ export class ComputeNodes {
     const result = this.#work.then(action);
     this.#work = result.catch(() => undefined);
     return result;
+  }
+}
+
+async function listNamespaces(): Promise<string[]> {
+  const { stdout } = await run('ip', ['netns', 'list']);
+  return stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
+}
+
+async function removeNamespace(name: string): Promise<void> {
+  await run('ip', ['netns', 'del', name]);
+}
+
+/** The switch goes last: it tells whose the others are. */
+async function removeInstance(prefix: string, names: readonly string[]): Promise<void> {
+  const own = names.filter((name) => name.startsWith(prefix));
+  const isSwitch = (name: string): boolean => name.startsWith(`${prefix}switch`);
+  const ordered = [...own.filter((name) => !isSwitch(name)), ...own.filter(isSwitch)];
+  for (const name of ordered) await removeNamespace(name);
+}
+
+/** Removes what killed simulators of other folders left; their folders may never be started again. */
+async function removeAbandoned(): Promise<void> {
+  const names = await listNamespaces();
+  for (const name of names) {
+    const [, prefix, owner] = /^(furo-[0-9a-f]{8}-)switch\.(\d+)$/.exec(name) ?? [];
+    if (prefix === undefined || isAlive(Number(owner))) continue;
+    // Another simulator may clean up at the same moment.
+    await removeInstance(prefix, names).catch(() => undefined);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 

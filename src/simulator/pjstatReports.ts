@@ -74,9 +74,11 @@ export function renderLimits(
   );
   const running = jobs.filter(({ nodes }) => nodes.length > 0);
   const prefix = group === '' ? 'ru' : 'rg';
-  const limit = group === '' ? String(scheduler.options.acceptLimit) : 'unlimited';
+  // In the manual's sample this word ends one column before the numbers.
+  const unlimited = 'unlimited ';
+  const limit = group === '' ? String(scheduler.options.acceptLimit) : unlimited;
   const row = (name: string, most: string, used: number) =>
-    `  ${name.padEnd(20)}${most.padStart(23)}${String(used).padStart(24)}\n`;
+    `  ${name.padEnd(20)}${most.padStart(23)}${String(used).padStart(31)}\n`;
   const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
   const gpus = sum(running.map(({ nodes, gpus: own }) => nodes.length * own.length));
   return [
@@ -84,10 +86,10 @@ export function renderLimits(
     ` RSCUNIT: ${resourceUnit}\n`,
     ...(group === '' ? [] : [` RSCGRP : ${group}\n`]),
     ` USER: ${call.user}\n`,
-    `  ${'LIMIT-NAME'.padEnd(20)}${'LIMIT'.padStart(23)}${'ALLOC'.padStart(24)}\n`,
+    `  ${'LIMIT-NAME'.padEnd(20)}${'LIMIT'.padStart(23)}${'ALLOC'.padStart(31)}\n`,
     row(`${prefix}-accept`, limit, jobs.filter((job) => !isSubJob(job)).length),
-    row(`${prefix}-run-job`, 'unlimited', running.length),
-    row(`${prefix}-use-node`, 'unlimited', sum(running.map(({ nodes }) => nodes.length))),
-    row(`${prefix}-custom-gpu`, 'unlimited', gpus),
+    row(`${prefix}-run-job`, unlimited, running.length),
+    row(`${prefix}-use-node`, unlimited, sum(running.map(({ nodes }) => nodes.length))),
+    row(`${prefix}-custom-gpu`, unlimited, gpus),
   ].join('');
 }

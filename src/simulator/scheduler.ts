@@ -29,18 +29,16 @@ export type { SchedulerSnapshot } from './schedulerSnapshot';
 export interface SchedulerParts {
   readonly clock: Clock;
   readonly runner: JobRunner;
-  /** Where statistics are written. */
   readonly files: CommandFiles;
   readonly options?: Partial<SchedulerOptions>;
   /** State of an earlier scheduler; jobs that ran then are queued again or ended. */
   readonly snapshot?: SchedulerSnapshot;
 }
 
+/** Also the longest timer: a longer wait is cut into parts, because timers overflow after 24 days. */
 const day = 24 * 3600 * 1000;
-/** Timers longer than this overflow; a longer wait is cut into parts. */
-const longestTimer = day;
 
-/** One simulated PJM. Starts nothing before the first job or snapshot; `dispose` stops all timers, not processes. */
+/** One simulated PJM. `dispose` stops all timers, not the processes of jobs. */
 export class Scheduler implements Disposable {
   readonly options: SchedulerOptions;
   readonly faults: SchedulerFaults = noFaults();
@@ -172,15 +170,15 @@ export class Scheduler implements Disposable {
     setState(job, 'QUE');
     job.reason = '-';
     this.#queue.add(job);
-    const wait = (job.spec.notBefore ?? 0) - this.clock.now();
-    if (wait > 0) this.#wakeAt(job.spec.notBefore ?? 0);
+    const { notBefore = 0 } = job.spec;
+    if (notBefore > this.clock.now()) this.#wakeAt(notBefore);
     this.reconsider();
   }
 
   #wakeAt(time: number): void {
     const wait = time - this.clock.now();
-    this.#after(Math.min(Math.max(wait, 0), longestTimer), () => {
-      if (wait > longestTimer) this.#wakeAt(time);
+    this.#after(Math.min(Math.max(wait, 0), day), () => {
+      if (wait > day) this.#wakeAt(time);
       else this.reconsider();
     });
   }
@@ -279,10 +277,10 @@ export class Scheduler implements Disposable {
     for (const job of this.#queue.steps()) {
       if (job.part.kind !== 'step' || !this.jobs.isNextStep(job)) continue;
       const rule = parseStepRule(job.part.dependency);
-      const siblings = this.jobs.members(job.jobId);
       if (!rule || !deletesStep(rule, job.part.number, this.jobs.stepResults(job.jobId))) continue;
       const own = job.part.number;
-      const followers = siblings.filter(({ part }) => part.kind === 'step' && part.number > own);
+      const members = this.jobs.members(job.jobId);
+      const followers = members.filter(({ part }) => part.kind === 'step' && part.number > own);
       for (const other of rule.deleteType === 'one' ? [job] : [job, ...followers]) {
         if (isFinalState(other.state)) continue;
         this.#queue.remove(other);

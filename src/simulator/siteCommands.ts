@@ -98,7 +98,7 @@ function renderFreeNodes(
       .join('');
   const head = `[ CLST: flow ]\n[ RSCUNIT: ${resourceUnit} ]\nRSCGRP           NODE\n`;
   const line = (cells: readonly string[]) =>
-    `${(cells[0] ?? '').padEnd(17)}${(cells[1] ?? '').padEnd(16)}${(cells[2] ?? '').padEnd(8)}${cells[3] ?? ''}\n`;
+    `${(cells[0] ?? '').padEnd(17)}${(cells[1] ?? '').padEnd(17)}${(cells[2] ?? '').padEnd(8)}${cells[3] ?? ''}\n`;
   const numbers = rows.map(
     ([group, total, isFree, used]) =>
       `${group.padEnd(17)}${total.padStart(5)}${isFree.padStart(16)}${used.padStart(9)}\n`,

@@ -9,8 +9,8 @@ import { jobModel, type SimulatedJob } from './simulatedJob';
 export type { StatisticsEntry } from './powerEntries';
 
 /** Cores and memory of a whole node and of a quarter (`CPU NUM`, `MEMORY SIZE` of the real files). */
-export const nodeShape = { cores: 40, memoryBytes: 346_112 * 1024 ** 2 };
-export const quarterShape = { cores: 10, memoryBytes: 86_016 * 1024 ** 2 };
+const nodeShape = { cores: 40, memoryBytes: 346_112 * 1024 ** 2 };
+const quarterShape = { cores: 10, memoryBytes: 86_016 * 1024 ** 2 };
 
 /** Real node ids of Furo reach 0xDF for 221 nodes, so counting seems to begin at 3 (a guess). */
 const firstNodeId = 0xffff0003;
@@ -54,7 +54,7 @@ export function jobEntries(job: SimulatedJob, localTime: LocalTime): readonly St
 function identityEntries(job: SimulatedJob): StatisticsEntry[] {
   const { spec, part } = job;
   const bulk = part.kind === 'bulkParent' ? part : undefined;
-  const subJobs = bulk ? bulk.last - bulk.first + 1 : undefined;
+  const subJobs = bulk && bulk.last - bulk.first + 1;
   return [
     ['JOB ID', job.key],
     ['SUB JOB NUM', orDash(subJobs)],
@@ -124,7 +124,7 @@ function limitEntries({ spec, retries }: SimulatedJob): StatisticsEntry[] {
 }
 
 function courseEntries(job: SimulatedJob, localTime: LocalTime): StatisticsEntry[] {
-  const time = (value: number | undefined) => localTime.full(value);
+  const time = localTime.full.bind(localTime);
   return [
     ['LAST STATE', job.lastState],
     ['STATE', job.state],
@@ -217,9 +217,7 @@ function tofuEntries(): StatisticsEntry[] {
 }
 
 function placeEntries({ spec, nodes }: SimulatedJob): StatisticsEntry[] {
-  const asked = String(spec.nodes);
-  const virtual = spec.isShared ? asked : '-';
-  const whole = spec.isShared ? '-' : asked;
+  const [virtual, whole] = spec.isShared ? [String(spec.nodes), '-'] : ['-', String(spec.nodes)];
   const ids = nodes.map(nodeId);
   return [
     ['VNODE NUM (REQUIRE)', virtual],
@@ -264,7 +262,7 @@ function cpuBitmap(job: SimulatedJob): string {
   return `0x${mask.toString(16)}`;
 }
 
-/** Lines of the section of one node. CPU times and memory of a job on several nodes are shared out evenly. */
+/** Lines of the section of one node. CPU times of a job on several nodes are shared out evenly. */
 export function nodeEntries(
   job: SimulatedJob,
   rank: number,

@@ -1,5 +1,5 @@
 // Compute nodes as network namespaces: needs root on Linux and iproute2.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ afterEach(async () => {
 
 async function on(node: ComputeNode | undefined, command: string): Promise<string> {
   const [program, ...words] = [...(node?.enter ?? []), '/bin/bash', '-c', command];
-  return (await run(String(program), words)).stdout.trim();
+  return (await run(program, words)).stdout.trim();
 }
 
 it('gives each node its own address on ib0, its name and a way to the others', async () => {
@@ -82,4 +82,21 @@ it('removes what an earlier run left, and everything at the end', async () => {
   expect(await later.namespaces()).toEqual([]);
   nodes = make();
   await nodes.open();
+});
+
+it('removes what killed simulators of other folders left, and leaves living ones alone', async () => {
+  const ended = spawnSync('true').pid;
+  const [dead, living] = [`furo-deadbeef-switch.${String(ended)}`, 'furo-0000beef-switch.1'];
+  const all = async (): Promise<string> => (await run('ip', ['netns', 'list'])).stdout;
+  try {
+    for (const name of [dead, 'furo-deadbeef-cx001', living])
+      await run('ip', ['netns', 'add', name]);
+    await nodes.dispose();
+    nodes = make();
+    await nodes.open();
+    expect(await all()).not.toContain('furo-deadbeef');
+    expect(await all()).toContain(living);
+  } finally {
+    await run('ip', ['netns', 'del', living]);
+  }
 });

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Disposable } from '../../base/disposable';
+import type { JobStore } from '../../jobs/jobStore';
 import { jobFailure } from '../../jobs/failures';
 import type { Job } from '../../jobs/job';
 import { durationText, phaseText } from '../../words/stateText';
@@ -11,13 +12,15 @@ import { renderCsv } from '../../webview/csv';
 import { renderResultsHtml } from '../../webview/page';
 import {
   parseFromView,
-  rowsPerPage,
+  toRowsMessage,
   type Fact,
   type JobHeader,
   type ToView,
 } from '../../webview/protocol';
 import { parseResults, type ResultRows } from '../../webview/rows';
 import { resultLabels } from './labels';
+
+const viewType = 'furo.results';
 
 interface Shown {
   readonly panel: vscode.WebviewPanel;
@@ -31,19 +34,21 @@ export class ResultsPanels implements Disposable {
   readonly #onError: (error: unknown) => void;
   readonly #shown = new Map<string, Shown>();
 
-  constructor(extensionUri: vscode.Uri, onError: (error: unknown) => void) {
+  readonly #store: JobStore;
+  readonly #serializer: vscode.Disposable;
+
+  constructor(extensionUri: vscode.Uri, store: JobStore, onError: (error: unknown) => void) {
     this.#extensionUri = extensionUri;
+    this.#store = store;
     this.#onError = onError;
+    this.#serializer = vscode.window.registerWebviewPanelSerializer(viewType, {
+      deserializeWebviewPanel: (panel, state: unknown) => this.#restore(panel, state),
+    });
   }
 
   /** Opens the tab of a job, or brings it to the front with what the file holds now. */
   async show(job: Job): Promise<void> {
-    const name = basename(job.files?.results ?? 'results.jsonl');
-    const file = join(job.resultsFolder ?? '', name);
-    const text = await readFile(file, 'utf8').catch((error: unknown) => {
-      throw jobFailure('resultsMissing', { job: job.name }, error);
-    });
-    const results = parseResults(text);
+    const { file, results } = await readResults(job);
     const open = this.#shown.get(job.id);
     if (open) {
       Object.assign(open, { job, file, results });
@@ -55,19 +60,22 @@ export class ResultsPanels implements Disposable {
   }
 
   dispose(): void {
+    this.#serializer.dispose();
     for (const { panel } of [...this.#shown.values()]) panel.dispose();
+  }
+
+  /** After a reload of the window: the tab comes back with its job, or closes when that is gone. */
+  async #restore(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const jobKey = (state as { jobKey?: unknown } | undefined)?.jobKey;
+    const job = typeof jobKey === 'string' ? this.#store.get(jobKey) : undefined;
+    const read = job && (await readResults(job).catch(() => undefined));
+    if (job && read) this.#open({ panel, job, ...read });
+    else panel.dispose();
   }
 
   #createPanel(job: Job): vscode.WebviewPanel {
     const title = vscode.l10n.t('Results of {0} ({1})', job.name, job.pjmId ?? '-');
-    const localResourceRoots = ['dist', 'media'].map((name) =>
-      vscode.Uri.joinPath(this.#extensionUri, name),
-    );
-    return vscode.window.createWebviewPanel('furo.results', title, vscode.ViewColumn.Active, {
-      enableScripts: true,
-      localResourceRoots,
-      retainContextWhenHidden: true,
-    });
+    return vscode.window.createWebviewPanel(viewType, title, vscode.ViewColumn.Active);
   }
 
   #open(shown: Shown): void {
@@ -79,6 +87,10 @@ export class ResultsPanels implements Disposable {
     });
     const uri = (...parts: string[]) =>
       panel.webview.asWebviewUri(vscode.Uri.joinPath(this.#extensionUri, ...parts)).toString();
+    const localResourceRoots = ['dist', 'media'].map((name) =>
+      vscode.Uri.joinPath(this.#extensionUri, name),
+    );
+    panel.webview.options = { enableScripts: true, localResourceRoots };
     panel.webview.html = renderResultsHtml({
       scriptUri: uri('dist', 'webview.js'),
       styleUri: uri('media', 'results.css'),
@@ -117,20 +129,25 @@ export class ResultsPanels implements Disposable {
     const header = headerOf(shown);
     const language = vscode.env.language;
     this.#post(shown, { type: 'show', header, labels: resultLabels(), language, totalRows });
-    for (let offset = 0; offset < Math.max(1, totalRows); offset += rowsPerPage)
-      this.#sendPage(shown, offset);
+    this.#sendPage(shown, 0);
   }
 
+  /** The view asks for the next page itself. */
   #sendPage(shown: Shown, offset: number): void {
-    const { rows } = shown.results;
-    const page = rows.slice(offset, offset + rowsPerPage);
-    const isLast = offset + rowsPerPage >= rows.length;
-    this.#post(shown, { type: 'rows', jobKey: shown.job.id, offset, rows: page, isLast });
+    this.#post(shown, toRowsMessage(shown.job.id, shown.results.rows, offset));
   }
 
   #post({ panel }: Shown, message: ToView): void {
     void panel.webview.postMessage(message);
   }
+}
+
+async function readResults(job: Job): Promise<{ file: string; results: ResultRows }> {
+  const file = join(job.resultsFolder ?? '', basename(job.files?.results ?? 'results.jsonl'));
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw jobFailure('resultsMissing', { job: job.name }, error);
+  });
+  return { file, results: parseResults(text) };
 }
 
 function headerOf({ job, results }: Shown): JobHeader {

@@ -1,0 +1,77 @@
+// RemoteFiles over a real local folder, with a cut after any number of changes. For tests of what sync decides.
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import { sshFailure } from '../../../src/ssh/failures';
+import type { RemoteEntry, RemoteFiles, RemotePath, RemoteStat } from '../../../src/ssh/remote';
+import { TEMPORARY_PREFIX } from '../../../src/ssh/remoteFiles';
+
+export class FolderFiles implements RemoteFiles {
+  /** Changes left until the line is cut; each half of a write counts. */
+  changesLeft = Infinity;
+
+  constructor(readonly root: string) {}
+
+  stat(path: RemotePath): Promise<RemoteStat | undefined> {
+    const found = fs.statSync(this.#at(path), { throwIfNoEntry: false });
+    return Promise.resolve(found && toStat(found));
+  }
+
+  list(path: RemotePath): Promise<readonly RemoteEntry[]> {
+    const folder = this.#at(path);
+    if (!fs.existsSync(folder)) return Promise.reject(sshFailure('noSuchFile', { path }));
+    return Promise.resolve(
+      fs.readdirSync(folder).map((name) => ({ name, ...toStat(fs.lstatSync(join(folder, name))) })),
+    );
+  }
+
+  async makeFolder(path: RemotePath): Promise<void> {
+    await this.#change(path);
+    fs.mkdirSync(this.#at(path), { recursive: true, mode: 0o700 });
+  }
+
+  read(path: RemotePath): Promise<Buffer> {
+    const file = this.#at(path);
+    if (!fs.existsSync(file)) return Promise.reject(sshFailure('noSuchFile', { path }));
+    return Promise.resolve(fs.readFileSync(file));
+  }
+
+  async write(path: RemotePath, content: Uint8Array | string): Promise<void> {
+    await this.#change(path);
+    const temporary = join(
+      dirname(this.#at(path)),
+      `${TEMPORARY_PREFIX}${randomBytes(4).toString('hex')}`,
+    );
+    fs.writeFileSync(temporary, content);
+    await this.#change(path);
+    fs.renameSync(temporary, this.#at(path));
+  }
+
+  async upload(localPath: string, path: RemotePath): Promise<void> {
+    await this.write(path, fs.readFileSync(localPath));
+  }
+
+  async download(path: RemotePath, localPath: string): Promise<void> {
+    fs.writeFileSync(localPath, await this.read(path));
+  }
+
+  async remove(path: RemotePath): Promise<void> {
+    await this.#change(path);
+    fs.rmSync(this.#at(path), { force: true });
+  }
+
+  #change(path: string): Promise<void> {
+    if (this.changesLeft-- > 0) return Promise.resolve();
+    return Promise.reject(sshFailure('connectionLost', { host: path }));
+  }
+
+  #at(path: RemotePath): string {
+    return join(this.root, path);
+  }
+}
+
+function toStat(found: fs.Stats): RemoteStat {
+  const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'link';
+  const mtimeSeconds = Math.floor(found.mtimeMs / 1000);
+  return { kind, size: found.size, mtimeSeconds, mode: found.mode & 0o777 };
+}

@@ -1,0 +1,163 @@
+// A real VS Code workbench with the packed extension, a simulated Furo beside it and Chromium in front of it.
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type Browser, type BrowserContext, type Locator, type Page } from 'playwright-core';
+import { editorObstacle, setUpCodeServer, type EditorName } from '../../scripts/steps/codeServer.mjs';
+import { pageAddress, startEditor, type RunningEditor } from '../../scripts/steps/startEditor.mjs';
+import { startSimulatedFuro, type SimulatedFuro } from '../../src/simulator/simulatedFuro';
+import { root, vsixFile } from './globalSetup';
+
+export const pictures = join(root, 'test-output', 'workbench');
+export const demoModel = 'HuggingFaceTB/SmolLM2-135M-Instruct';
+
+const chromiumPath = process.env['FURO_CHROMIUM'] ?? '/usr/bin/chromium';
+const chromiumSwitches = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Why these tests cannot run here, or undefined. With CI=true that is a failure. */
+export function workbenchObstacle(): string | undefined {
+  if (!existsSync(chromiumPath)) return `no ${chromiumPath}`;
+  return editorObstacle();
+}
+
+export interface WorkbenchOptions {
+  readonly editor?: EditorName;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly locale?: string;
+  readonly hostTests?: boolean;
+  readonly workspaceTrust?: boolean;
+  readonly withFuro?: boolean;
+  /** VSIX files beside our own. */
+  readonly extensions?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export class Workbench {
+  private constructor(
+    readonly work: string,
+    readonly folder: string,
+    readonly editor: RunningEditor,
+    readonly furo: SimulatedFuro | undefined,
+    readonly browser: Browser,
+    readonly context: BrowserContext,
+    readonly page: Page,
+  ) {}
+
+  static async open(options: WorkbenchOptions = {}): Promise<Workbench> {
+    const work = mkdtempSync(join(tmpdir(), 'furo-workbench-'));
+    const folder = join(work, 'examples');
+    cpSync(join(root, 'examples'), folder, { recursive: true });
+    rmSync(join(folder, 'furo-results'), { recursive: true, force: true });
+    mkdirSync(pictures, { recursive: true });
+    const furo = options.withFuro === false ? undefined : await startFuro(join(work, 'furo'));
+    const program = await setUpCodeServer(options.editor ?? 'newest', () => undefined);
+    const editor = await startEditor({
+      program,
+      work: join(work, 'editor'),
+      extensions: options.hostTests ? [] : [vsixFile, ...(options.extensions ?? [])],
+      settings: { ...connectionSettings(furo), ...options.settings },
+      hostTests: options.hostTests ?? false,
+      workspaceTrust: options.workspaceTrust ?? false,
+      ...(options.locale !== undefined && { locale: options.locale }),
+      ...(options.env && { env: options.env }),
+    });
+    const browser = await chromium.launch({ executablePath: chromiumPath, args: chromiumSwitches });
+    const context = await browser.newContext({ viewport: { width: 1360, height: 860 } });
+    const page = await context.newPage();
+    return new Workbench(work, folder, editor, furo, browser, context, page);
+  }
+
+  /** Opens the example folder and waits for the explorer. */
+  async show(): Promise<void> {
+    await this.page.goto(pageAddress(this.editor, this.folder));
+    await this.row('furo.yaml').waitFor({ timeout: 60_000 });
+  }
+
+  /** A row of the explorer or of a view. */
+  row(name: string | RegExp): Locator {
+    return this.page.getByRole('treeitem', { name }).first();
+  }
+
+  /** Right-click, then the entries of the menu and its submenus. */
+  async choose(row: Locator, ...entries: (string | RegExp)[]): Promise<void> {
+    await row.click({ button: 'right' });
+    for (const entry of entries.slice(0, -1)) await this.menuItem(entry).hover();
+    await this.menuItem(entries.at(-1) ?? '').click();
+  }
+
+  menuItem(name: string | RegExp): Locator {
+    return this.page.locator('.monaco-menu').getByRole('menuitem', { name }).first();
+  }
+
+  async command(title: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input.input').first();
+    await input.fill(`>${title}`);
+    await this.page.locator('.quick-input-list').getByRole('option', { name: title }).first().click();
+  }
+
+  dialogButton(name: string): Locator {
+    return this.page.locator('.monaco-dialog-box').getByRole('button', { name });
+  }
+
+  toast(text: string | RegExp): Locator {
+    return this.page.locator('.notifications-toasts').getByText(text).first();
+  }
+
+  async picture(name: string): Promise<void> {
+    await this.page.screenshot({ path: join(pictures, `${name}.png`) });
+  }
+
+  /** What the output channel of that name holds, from the host's own log files. */
+  outputOf(channel: RegExp): string {
+    const logs = join(this.editor.userData, 'logs');
+    const files = readdirSync(logs, { recursive: true, encoding: 'utf8' });
+    return files
+      .filter((file) => channel.test(file) && file.endsWith('.log'))
+      .sort()
+      .map((file) => readFileSync(join(logs, file), 'utf8'))
+      .join('\n');
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    await this.editor.stop();
+    await this.furo?.dispose();
+    rmSync(this.work, { recursive: true, force: true });
+  }
+}
+
+async function startFuro(folder: string): Promise<SimulatedFuro> {
+  const python = process.env['FURO_TEST_PYTHON'];
+  const model = process.env['FURO_TEST_MODEL'];
+  return startSimulatedFuro({
+    root: folder,
+    ...(python !== undefined && { python }),
+    ...(model !== undefined && { models: { [demoModel]: model } }),
+  });
+}
+
+function connectionSettings(furo: SimulatedFuro | undefined): Record<string, unknown> {
+  if (!furo) return {};
+  const { host, port, user, identityFile, remoteFolder } = furo.endpoint;
+  return {
+    'furo.connection.host': host,
+    'furo.connection.port': port,
+    'furo.connection.user': user,
+    'furo.connection.identityFile': identityFile,
+    'furo.connection.remoteFolder': remoteFolder,
+    'furo.poll.intervalSeconds': 2,
+    'furo.inference.model': demoModel,
+    'furo.inference.promptTemplate': '{{ question }}',
+    'furo.inference.systemPrompt': 'You answer in one or two short sentences.',
+    'furo.inference.maxNewTokens': 48,
+  };
+}
