@@ -86,10 +86,13 @@ async function preparePlaces(work, settings) {
   const extensions = join(work, 'extensions');
   const data = join(work, 'xdg');
   const config = join(work, 'config.yaml');
-  await mkdir(join(userData, 'User'), { recursive: true });
   await mkdir(extensions, { recursive: true });
   await mkdir(data, { recursive: true });
-  await writeFile(join(userData, 'User', 'settings.json'), JSON.stringify(settings, null, 2));
+  // A window on a server takes settings of scope `machine` from the server's own file.
+  for (const folder of ['User', 'Machine']) {
+    await mkdir(join(userData, folder), { recursive: true });
+    await writeFile(join(userData, folder, 'settings.json'), JSON.stringify(settings, null, 2));
+  }
   await writeFile(config, '');
   const switches = [
     '--config',

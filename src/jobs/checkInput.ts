@@ -1,6 +1,6 @@
 // Looks at the records of an inference before anything is sent. Reads a local file; judges form, not content.
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { syncFailure } from '../sync/failures';
 import { jobFailure } from './failures';
 
 /**
@@ -17,7 +17,7 @@ export async function checkInput(
   let records = 0;
   const stream = createReadStream(file, { encoding: 'utf8', ...(signal && { signal }) });
   try {
-    for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+    for await (const line of linesOf(stream)) {
       number += 1;
       const text = number === 1 ? line.replace(/^\uFEFF/, '') : line;
       if (text.trim() === '') continue;
@@ -30,12 +30,25 @@ export async function checkInput(
       seen.set(id, number);
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw jobFailure('inputNotFound', { path }, error);
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw jobFailure('inputNotFound', { path }, error);
+    if (code === 'EISDIR' || code === 'EACCES')
+      throw syncFailure('localUnreadable', { path, detail: message }, error);
     throw error;
   }
   if (records === 0) throw jobFailure('inputEmpty', { path });
   return records;
+}
+
+/** Lines without their ends. Node's readline would lose the errors of the stream. */
+async function* linesOf(stream: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of stream) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines.map((line) => line.replace(/\r$/, ''));
+  }
+  if (rest !== '') yield rest;
 }
 
 function readId(text: string, place: { path: string; line: number }): string | undefined {

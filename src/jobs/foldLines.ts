@@ -22,20 +22,24 @@ export class LineFolder {
   }
 
   #take(text: string): string {
-    const all = this.#pending + text;
-    const end = all.lastIndexOf('\n') + 1;
-    this.#pending = all.slice(end);
-    const lines =
-      end === 0 ? '' : all.slice(0, end).split('\n').slice(0, -1).map(fold).join('\n') + '\n';
-    if (this.#pending.length <= longestLine) return lines;
+    const lines = (this.#pending + text).split('\n');
+    this.#pending = dropOverwritten(lines.pop() ?? '');
+    const whole = lines.map((line) => `${fold(line)}\n`).join('');
+    if (this.#pending.length <= longestLine) return whole;
     const part = fold(this.#pending);
     this.#pending = '';
-    return lines + part;
+    return whole + part;
   }
 }
 
 /** One line as a terminal shows it: the text after the last carriage return that something follows. */
 function fold(line: string): string {
-  const withoutEnd = line.replace(/\r+$/, '');
-  return withoutEnd.slice(withoutEnd.lastIndexOf('\r') + 1);
+  return dropOverwritten(line).replace(/\r+$/, '');
+}
+
+/** A progress bar may grow for hours without a line end, so what it overwrote is not kept. Trailing returns stay. */
+function dropOverwritten(line: string): string {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === '\r') end -= 1;
+  return end === 0 ? line : line.slice(line.lastIndexOf('\r', end - 1) + 1);
 }

@@ -46,6 +46,16 @@ export interface JobFiles {
   readonly statistics?: string;
   readonly results?: string;
   readonly progress?: string;
+  /** Bytes of `progress` that earlier runs wrote. */
+  readonly progressStart?: number;
+}
+
+/** Why an inference gave up, as the runtime itself said it. */
+export interface RunFailure {
+  /** A lowerCamel name of `furo_infer`, for example `modelNotFound`. */
+  readonly reason: string;
+  /** A sentence in English: what happened and what to do. */
+  readonly message: string;
 }
 
 /** One submitted (or about to be submitted) job. */
@@ -70,6 +80,7 @@ export interface Job {
   readonly claimsFolder?: string;
   readonly scriptName?: string;
   readonly progress?: InferenceProgress;
+  readonly failure?: RunFailure;
   readonly statistics?: JobStatistics;
   /** Local folder that holds the downloaded results. */
   readonly resultsFolder?: string;

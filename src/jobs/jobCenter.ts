@@ -5,7 +5,7 @@ import { Emitter } from '../base/emitter';
 import { isCancellation } from '../base/failure';
 import type { Logger } from '../base/log';
 import type { QueueEntry } from '../pjm/pjstat';
-import type { Remote } from '../ssh/remote';
+import type { Remote, RemotePath } from '../ssh/remote';
 import { cancelJob } from './cancel';
 import { jobFailure } from './failures';
 import type { Job } from './job';
@@ -13,7 +13,7 @@ import type { JobStore } from './jobStore';
 import { Poller } from './poller';
 import type { Queue } from './queue';
 import { recoverSubmissions } from './recover';
-import { downloadResults, settleJob } from './results';
+import { downloadResults, readEnd, unlessUnreadable } from './results';
 import { uploadRuntime } from './runtimeUpload';
 import { submitJob, type SubmitPlan } from './submit';
 import { JobWatch } from './watch';
@@ -38,6 +38,9 @@ export class JobCenter implements Disposable {
   readonly #parts: JobCenterParts;
   readonly #poller: Poller;
   readonly #watches = new Map<string, JobWatch>();
+  /** Ids of the submissions that are being sent by us now. */
+  readonly #inFlight = new Set<string>();
+  readonly #stop = new AbortController();
   readonly #output = new Emitter<{ readonly jobId: string; readonly text: string }>();
   readonly #disposables = new DisposableStore();
 
@@ -53,6 +56,11 @@ export class JobCenter implements Disposable {
     this.#disposables.add(
       parts.store.onDidChange(({ after }) => after && this.#watchIfRunning(after)),
     );
+    this.#disposables.add(
+      parts.remote.onDidChangeState(({ kind }) => {
+        if (kind === 'connected') this.#lookForLost();
+      }),
+    );
   }
 
   /** True when something on the machine waits for us, so connecting without being asked is right. */
@@ -67,22 +75,21 @@ export class JobCenter implements Disposable {
     const { store, target } = this.#parts;
     if (!this.hasLiveJobs) return;
     for (const job of store.all) if (job.target === target) this.#watchIfRunning(job);
-    await recoverSubmissions(this.#parts, target, signal);
     this.#poller.start();
+    await this.#recover(signal);
   }
 
   async submit(plan: Omit<SubmitPlan, 'target'>): Promise<Job> {
     const { target, localRuntime, remote } = this.#parts;
-    const job = await submitJob(
-      {
-        ...this.#parts,
-        uploadRuntime: (remoteFolder, signal) =>
-          uploadRuntime(remote.files, { localRuntime, remoteFolder }, signal),
-      },
-      { ...plan, target },
-    );
-    this.#poller.start();
-    return job;
+    const uploadRuntimeTo = (remoteFolder: RemotePath, signal?: AbortSignal) =>
+      uploadRuntime(remote.files, { localRuntime, remoteFolder }, signal);
+    const parts = { ...this.#parts, inFlight: this.#inFlight, uploadRuntime: uploadRuntimeTo };
+    try {
+      return await submitJob(parts, { ...plan, target });
+    } finally {
+      this.#poller.start();
+      this.#lookForLost();
+    }
   }
 
   async cancel(id: string, signal?: AbortSignal): Promise<void> {
@@ -97,6 +104,7 @@ export class JobCenter implements Disposable {
   /** Asks PJM at once and goes on while jobs live. */
   refresh(): void {
     this.#poller.start();
+    this.#lookForLost();
   }
 
   /** Brings the files of a job (again) and returns the local folder; works while it runs, too. */
@@ -113,14 +121,28 @@ export class JobCenter implements Disposable {
   }
 
   dispose(): void {
+    this.#stop.abort();
     this.#disposables.dispose();
     for (const watch of this.#watches.values()) watch.dispose();
     this.#watches.clear();
   }
 
+  /** Settles submissions whose answer was lost, in the background; the next connection tries again. */
+  #lookForLost(): void {
+    this.#recover(this.#stop.signal).catch((error: unknown) => {
+      if (!isCancellation(error)) this.#parts.log.error(error as Error);
+    });
+  }
+
+  async #recover(signal?: AbortSignal): Promise<void> {
+    const parts = { ...this.#parts, inFlight: this.#inFlight };
+    await recoverSubmissions(parts, this.#parts.target, signal);
+    if (!this.#stop.signal.aborted) this.#poller.start();
+  }
+
   #watchIfRunning(job: Job): void {
     if (job.target !== this.#parts.target || job.phase.kind !== 'running') return;
-    if (!this.#watches.has(job.id)) this.#newWatch(job.id).start();
+    (this.#watches.get(job.id) ?? this.#newWatch(job.id)).start();
   }
 
   #newWatch(jobId: string): JobWatch {
@@ -129,7 +151,15 @@ export class JobCenter implements Disposable {
       this.#output.fire({ jobId: id, text });
     };
     const watch = new JobWatch(
-      { files: remote.files, store, clock, log, intervalMs: outputIntervalMs, onOutput },
+      {
+        files: remote.files,
+        store,
+        clock,
+        log,
+        intervalMs: outputIntervalMs,
+        isConnected: () => remote.state.kind === 'connected',
+        onOutput,
+      },
       jobId,
     );
     this.#watches.set(jobId, watch);
@@ -139,9 +169,14 @@ export class JobCenter implements Disposable {
   async #finish(job: Job, entry: QueueEntry | undefined, signal: AbortSignal): Promise<void> {
     const watch = this.#watches.get(job.id) ?? this.#newWatch(job.id);
     try {
-      await watch.finish(signal);
-      await settleJob({ ...this.#parts, files: this.#parts.remote.files }, job, entry, signal);
-      if (this.#parts.store.get(job.id)?.phase.kind === 'finished') this.#watches.delete(job.id);
+      await unlessUnreadable(this.#parts, () => watch.catchUp(signal));
+      const { clock, log, remote, store } = this.#parts;
+      const end = await readEnd({ files: remote.files, clock, log }, job, entry, signal);
+      if (end.phase.kind === 'finished') {
+        watch.end();
+        this.#watches.delete(job.id);
+      }
+      store.change(job.id, end);
     } catch (error) {
       if (!isCancellation(error)) this.#parts.log.warn(`end of ${job.name}: ${String(error)}`);
     }

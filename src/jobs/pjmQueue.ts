@@ -124,29 +124,37 @@ function requireCommand(name: string): string {
 }
 
 /**
- * Runs pjsub once for each claim: whoever makes the claim folder submits, and its answer is kept there, whole or
- * not at all (rename). Sent again after a lost connection the script only reads that answer.
+ * Runs pjsub once for each claim: whoever makes the claim folder submits, and the answer is kept there, whole or not at
+ * all (rename). Sent again after a lost connection the script only reads that answer. `look` makes a claim that nobody
+ * made, so that a submission still under way can never get through after it was called absent.
  */
 function submitScript(submission: Submission, mode: 'claim' | 'look'): string {
   const claims = shellQuote(submission.claimsFolder);
   const claim = shellQuote(`${submission.claimsFolder}/${submission.jobId}`);
   const { claimAbsent, folderMissing, cannotWrite, noAnswer } = exitCodes;
+  const keep = (code: string) =>
+    `echo ${code} >${claim}/code.tmp && mv ${claim}/code.tmp ${claim}/code`;
   const submit = [
     requireCommand('pjsub').trimEnd(),
     `cd ${shellQuote(submission.folder)} || exit ${folderMissing}`,
     `mkdir -p ${claims} || exit ${cannotWrite}`,
     `if mkdir ${claim} 2>/dev/null; then`,
-    `  ${words(pjsubWords(submission.scriptName))} >${claim}/out 2>${claim}/err </dev/null`,
-    `  echo $? >${claim}/code.tmp && mv ${claim}/code.tmp ${claim}/code`,
+    `  reply=$(${words(pjsubWords(submission.scriptName))} 2>&1 </dev/null); code=$?`,
+    `  printf '%s\\n' "$reply" >${claim}/reply && ${keep('$code')}`,
+    // Printed from memory: the answer is not lost when the disk cannot hold it.
+    `  printf '%s\\n' "$reply"; exit $code`,
     'fi',
-    `[ -d ${claim} ] || exit ${cannotWrite}`,
   ];
-  const look = [`[ -d ${claim} ] || exit ${claimAbsent}`];
+  const look = [
+    `mkdir -p ${claims} || exit ${cannotWrite}`,
+    `if mkdir ${claim} 2>/dev/null; then ${keep(String(claimAbsent))}; exit ${claimAbsent}; fi`,
+  ];
   return [
     ...(mode === 'claim' ? submit : look),
+    `[ -d ${claim} ] || exit ${cannotWrite}`,
     'waited=0',
     `while [ ! -f ${claim}/code ] && [ $waited -lt ${claimWaitSeconds} ]; do sleep 1; waited=$((waited + 1)); done`,
-    `cat ${claim}/out; cat ${claim}/err >&2`,
+    `cat ${claim}/reply 2>/dev/null`,
     `[ -f ${claim}/code ] || exit ${noAnswer}`,
     `exit "$(cat ${claim}/code)"`,
   ].join('\n');

@@ -31,6 +31,8 @@ export class Poller implements Disposable {
   readonly #parts: PollerParts;
   readonly #stop = new AbortController();
   readonly #misses = new Map<string, number>();
+  /** Ended jobs whose results are on their way. */
+  readonly #endings = new Map<string, Promise<unknown>>();
   #wake = new AbortController();
   #delaySeconds = firstDelaySeconds;
   #isRunning = false;
@@ -44,13 +46,9 @@ export class Poller implements Disposable {
     this.pollSoon();
     if (this.#isRunning || this.#stop.signal.aborted) return;
     this.#isRunning = true;
-    this.#run().then(
-      () => (this.#isRunning = false),
-      (error: unknown) => {
-        this.#isRunning = false;
-        if (!isCancellation(error)) this.#parts.log.error(error as Error);
-      },
-    );
+    this.#run().catch((error: unknown) => {
+      this.#parts.log.error(error as Error);
+    });
   }
 
   /** Asks again without waiting for the interval. */
@@ -66,38 +64,61 @@ export class Poller implements Disposable {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    while (!signal.aborted && this.#liveJobs().length > 0) {
-      try {
-        await this.pollOnce(signal);
-      } catch (error) {
-        if (isCancellation(error)) return;
-        this.#parts.log.warn(`pjstat: ${String(error)}`);
+    try {
+      while (!signal.aborted && this.#liveJobs().length > 0) {
+        try {
+          await this.#poll(signal);
+        } catch (error) {
+          if (isCancellation(error)) return;
+          this.#parts.log.warn(`pjstat: ${String(error)}`);
+        }
+        if (this.#liveJobs().length > 0) await this.#pause(signal);
       }
-      if (this.#liveJobs().length > 0) await this.#pause(signal);
+    } finally {
+      // At once, so that a `start` right after the last look begins anew.
+      this.#isRunning = false;
     }
   }
 
-  /** One query for all live jobs. */
+  /** One query for all live jobs; waits until those that ended are settled. */
   async pollOnce(signal: AbortSignal): Promise<void> {
-    const live = this.#liveJobs();
-    const ids = live.flatMap(({ pjmId }) => (pjmId === undefined ? [] : [pjmId]));
+    await this.#poll(signal);
+    await Promise.all(this.#endings.values());
+  }
+
+  /** As `pollOnce`, but a job whose results take long to come does not keep the others waiting. */
+  async #poll(signal: AbortSignal): Promise<void> {
+    const asked = this.#liveJobs().filter(({ id }) => !this.#endings.has(id));
+    const ids = asked.flatMap(({ pjmId }) => (pjmId === undefined ? [] : [pjmId]));
     if (ids.length === 0) return;
     const entries = await this.#parts.queue.list(ids, signal);
-    for (const job of live) await this.#settle(job, entries.get(job.pjmId ?? ''), signal);
+    for (const job of asked) this.#take(job, entries.get(job.pjmId ?? ''), signal);
   }
 
-  async #settle(job: Job, entry: QueueEntry | undefined, signal: AbortSignal): Promise<void> {
-    const { store, clock, onEnded } = this.#parts;
+  #take(job: Job, entry: QueueEntry | undefined, signal: AbortSignal): void {
+    const { store, clock } = this.#parts;
     const misses = entry ? 0 : (this.#misses.get(job.id) ?? 0) + 1;
     this.#misses.set(job.id, misses);
+    const now = store.get(job.id);
+    // It may have been taken out of the list while PJM was asked.
+    if (!now) return;
     if (entry ? isFinalState(entry.state) : misses >= missesBeforeLost) {
-      await onEnded(job, entry, signal);
+      this.#end(now, entry, signal);
       return;
     }
-    const before = store.get(job.id)?.phase ?? job.phase;
-    const phase = nextPhase(before, entry, clock.now());
-    if (phase.kind !== before.kind) this.#delaySeconds = firstDelaySeconds;
+    const phase = nextPhase(now.phase, entry, clock.now());
+    if (phase.kind !== now.phase.kind) this.#delaySeconds = firstDelaySeconds;
     store.change(job.id, { phase });
+  }
+
+  #end(job: Job, entry: QueueEntry | undefined, signal: AbortSignal): void {
+    const ending = this.#parts
+      .onEnded(job, entry, signal)
+      .catch((error: unknown) => {
+        this.#parts.log.error(error as Error);
+      })
+      .finally(() => this.#endings.delete(job.id));
+    this.#endings.set(job.id, ending);
   }
 
   #liveJobs(): readonly Job[] {

@@ -1,5 +1,5 @@
 // What the runtime's events say about how far an inference is. Format: test/fixtures/contract/progress.jsonl.
-import type { InferenceProgress } from './job';
+import type { InferenceProgress, RunFailure } from './job';
 
 interface ProgressEvent {
   readonly event?: unknown;
@@ -8,6 +8,8 @@ interface ProgressEvent {
   readonly total?: unknown;
   readonly tokens_per_second?: unknown;
   readonly eta_seconds?: unknown;
+  readonly reason?: unknown;
+  readonly message?: unknown;
 }
 
 /** Progress after the last whole line of `text`; the text may begin and end inside a line. */
@@ -21,6 +23,18 @@ export function parseProgress(
     if (event) progress = applyEvent(event, progress);
   }
   return progress;
+}
+
+/** The failure that ended the last run in `text`; a run that began anew after it takes it back. */
+export function parseRunFailure(text: string): RunFailure | undefined {
+  let failure: RunFailure | undefined;
+  for (const line of text.split('\n')) {
+    const { event, reason, message } = parseEvent(line) ?? {};
+    if (event === 'failed' && typeof reason === 'string' && typeof message === 'string')
+      failure = { reason, message };
+    else if (event === 'started') failure = undefined;
+  }
+  return failure;
 }
 
 function parseEvent(line: string): ProgressEvent | undefined {

@@ -7,102 +7,118 @@ import type { QueueEntry } from '../pjm/pjstat';
 import { remotePath, type RemoteFiles } from '../ssh/remote';
 import { mkdir } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import type { InferenceProgress, Job, JobFiles } from './job';
+import type { InferenceProgress, Job, JobFiles, JobPhase, RunFailure } from './job';
 import { localResultsFolder } from './places';
 import { outcomeOf } from './outcome';
-import { parseProgress } from './progress';
-import type { JobStore } from './jobStore';
+import { parseProgress, parseRunFailure } from './progress';
 
 export interface ResultParts {
   readonly files: RemoteFiles;
-  readonly store: JobStore;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** On Furo the statistics came 2 to 3 s after the end; an absent file is looked for this long. */
 const statisticsWaitMs = 15_000;
+/** A job that never ran may have none at all, and then nobody should wait for them. */
+const unrunStatisticsWaitMs = 2_000;
 const statisticsStepMs = 500;
 /** The last event of the runtime is well inside this many bytes. */
 const progressTailBytes = 64 * 1024;
 
 /**
- * Settles a job that ended: reads its statistics, brings its files back, then says how it ended. A job that PJM no
- * longer knows and that left no statistics stays `unknown`.
+ * How a job ended: reads its statistics and brings its files back. A job that PJM no longer knows and that left no
+ * statistics becomes `unknown`.
  */
-export async function settleJob(
+export async function readEnd(
   parts: ResultParts,
   job: Job,
   entry: QueueEntry | undefined,
   signal: AbortSignal,
-): Promise<void> {
-  const statistics = await readStatistics(parts, job, signal);
-  if (!entry && !statistics) {
-    const lastState = 'state' in job.phase ? job.phase.state : undefined;
-    const lastSeenMs = job.phase.kind === 'unknown' ? job.phase.lastSeenMs : parts.clock.now();
-    parts.store.change(job.id, {
-      phase: { kind: 'unknown', lastSeenMs, ...(lastState !== undefined && { lastState }) },
-    });
-    return;
-  }
-  const progress = await readProgress(parts.files, job, signal);
-  const resultsFolder = await downloadOrLog(parts, job, signal);
+): Promise<Partial<Job> & Pick<Job, 'phase'>> {
+  const waitMs = !entry ? 0 : entry.state === 'EXT' ? statisticsWaitMs : unrunStatisticsWaitMs;
+  const wanted = { ...parts, waitMs, signal };
+  const statistics = await unlessUnreadable(parts, () => readStatistics(wanted, job));
+  if (!entry && !statistics) return { phase: lostPhase(job, parts.clock.now()) };
+  const told = await unlessUnreadable(parts, () => readProgress(parts.files, job, signal));
+  const resultsFolder = await unlessUnreadable(parts, () => downloadResults(parts, job, signal));
   const outcome = outcomeOf(statistics?.state ?? entry?.state ?? '', entry, statistics);
-  parts.store.change(job.id, {
+  return {
     phase: { kind: 'finished', outcome, endedMs: parts.clock.now() },
     ...(resultsFolder !== undefined && { resultsFolder }),
     ...(statistics && { statistics }),
-    ...(progress && { progress }),
-  });
+    ...told,
+  };
+}
+
+function lostPhase({ phase }: Job, nowMs: number): JobPhase {
+  if (phase.kind === 'unknown') return phase;
+  const lastState = 'state' in phase ? phase.state : undefined;
+  return { kind: 'unknown', lastSeenMs: nowMs, ...(lastState !== undefined && { lastState }) };
 }
 
 /** Only a lost connection is worth another try by itself; any other trouble must not hide how the job ended. */
-async function downloadOrLog(
-  parts: ResultParts,
-  job: Job,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+export async function unlessUnreadable<T>(
+  { log }: Pick<ResultParts, 'log'>,
+  step: () => Promise<T | undefined>,
+): Promise<T | undefined> {
   try {
-    return await downloadResults(parts, job, signal);
+    return await step();
   } catch (error) {
-    const isPassing = isFailure(error, 'connectionLost') || isFailure(error, 'timedOut');
-    if (isPassing || isCancellation(error)) throw error;
-    parts.log.error(`The results of ${job.name} could not be downloaded: ${String(error)}`);
+    if (isCancellation(error) || !isFailure(error) || connectionReasons.has(error.reason))
+      throw error;
+    log.error(`Part of what a job left could not be read: ${String(error)}`);
     return undefined;
   }
 }
 
+/** After these the same question will be answered later. */
+const connectionReasons: ReadonlySet<string> = new Set([
+  'connectionLost',
+  'connectionClosed',
+  'connectionRefused',
+  'hostUnreachable',
+  'hostNotFound',
+  'timedOut',
+  'channelRefused',
+]);
+
 async function readStatistics(
-  { files, clock }: ResultParts,
+  { files, clock, waitMs, signal }: ResultParts & { waitMs: number; signal: AbortSignal },
   job: Job,
-  signal: AbortSignal,
 ): Promise<JobStatistics | undefined> {
   const path = job.files?.statistics;
   if (path === undefined) return undefined;
-  for (let waited = 0; waited <= statisticsWaitMs; waited += statisticsStepMs) {
+  for (let waited = 0; ; waited += statisticsStepMs) {
     if (await files.stat(remotePath(path), signal)) {
       const text = (await files.read(remotePath(path), undefined, signal)).toString('utf8');
       const statistics = parseJobStatistics(text);
       if (statistics) return statistics;
     }
+    if (waited >= waitMs) return undefined;
     await sleep(clock, statisticsStepMs, signal);
   }
-  return undefined;
 }
 
-/** How far the inference is, from the end of its event file; undefined for other jobs. */
+/** What the runtime told of this run, from the end of its event file; undefined for other jobs. */
 export async function readProgress(
   files: RemoteFiles,
   job: Job,
   signal?: AbortSignal,
-): Promise<InferenceProgress | undefined> {
-  const path = job.files?.progress;
+): Promise<{ progress?: InferenceProgress; failure?: RunFailure } | undefined> {
+  const { progress: path, progressStart = 0 } = job.files ?? {};
   if (path === undefined) return undefined;
   const stat = await files.stat(remotePath(path), signal);
   if (!stat) return undefined;
-  const offset = Math.max(0, stat.size - progressTailBytes);
-  const bytes = await files.read(remotePath(path), { offset, length: progressTailBytes }, signal);
-  return parseProgress(bytes.toString('utf8'), job.progress);
+  // A file shorter than it was has been begun anew.
+  const start = stat.size < progressStart ? 0 : progressStart;
+  if (stat.size === start) return {};
+  const offset = Math.max(start, stat.size - progressTailBytes);
+  const bytes = await files.read(remotePath(path), { offset, length: stat.size - offset }, signal);
+  const text = bytes.toString('utf8');
+  const progress = parseProgress(text, job.progress);
+  const failure = parseRunFailure(text);
+  return { ...(progress && { progress }), ...(failure && { failure }) };
 }
 
 /** Brings output, statistics and answers into the workspace; returns the local folder. */

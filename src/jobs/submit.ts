@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../base/clock';
-import { isFailure } from '../base/failure';
 import type { Logger } from '../base/log';
 import { findGroup } from '../pjm/furo';
 import { renderScript } from '../pjm/render';
@@ -16,9 +15,10 @@ import type { WorkflowJob } from '../workflow/workflow';
 import { checkInput } from './checkInput';
 import { jobFailure } from './failures';
 import type { Job, JobFiles } from './job';
-import type { JobStore } from './jobStore';
+import { outputFiles } from './jobFiles';
 import { projectPlaces, resultsFolder, runFolder, type ProjectPlaces } from './places';
-import type { Queue, Submission } from './queue';
+import type { Submission } from './queue';
+import { sendOff, type SendParts } from './sendOff';
 
 /** Where a submission stands; `sync` comes with numbers. */
 export type SubmitStep =
@@ -38,10 +38,8 @@ export interface SubmitPlan {
   readonly onStep?: (step: SubmitStep) => void;
 }
 
-export interface SubmitParts {
+export interface SubmitParts extends SendParts {
   readonly remote: Remote;
-  readonly queue: Queue;
-  readonly store: JobStore;
   /** Sends the runtime and returns its folder on the machine. */
   readonly uploadRuntime: (remoteFolder: RemotePath, signal?: AbortSignal) => Promise<RemotePath>;
   readonly clock: Clock;
@@ -61,14 +59,17 @@ export async function submitJob(parts: SubmitParts, plan: SubmitPlan): Promise<J
   const { signal, onStep } = plan;
   const places = projectPlaces(plan.remoteFolder, plan.workspaceFolder);
   onStep?.({ kind: 'checking' });
-  await checkWork(parts.store, plan, places);
+  await checkWork(parts, plan, places);
   onStep?.({ kind: 'connecting' });
   await parts.remote.connect(signal);
   const summary = await syncProject({
     files: parts.remote.files,
+    exec: (command, options) => parts.remote.exec(command, options),
     localFolder: plan.workspaceFolder,
     remoteFolder: places.project,
     exclude: plan.exclude,
+    // Data is often left out of version control, but the job cannot run without its own file.
+    include: [neededPath(plan.job)],
     ...(signal && { signal }),
     onProgress: (progress) => onStep?.({ kind: 'sync', progress }),
   });
@@ -76,22 +77,43 @@ export async function submitJob(parts: SubmitParts, plan: SubmitPlan): Promise<J
   const jobId = randomUUID();
   const prepared = await prepare(parts, plan, { places, jobId });
   onStep?.({ kind: 'submitting' });
-  parts.store.put(recordOf(parts, plan, { jobId, prepared }));
-  return sendOff(parts, jobId, prepared.submission, signal);
+  signal?.throwIfAborted();
+  // A second click may have overtaken this one during the sync; nothing is awaited from here to the record.
+  checkRivals(parts, plan, prepared.files.results);
+  const record = recordOf(parts, plan, { jobId, prepared });
+  return sendOff(parts, record, prepared.submission, signal);
+}
+
+/** The file of the workspace that the job is about. */
+function neededPath({ work }: WorkflowJob): string {
+  return work.kind === 'inference' ? work.inference.input : work.script;
 }
 
 /** Checks what can be known here, before anything is sent. */
-async function checkWork(store: JobStore, plan: SubmitPlan, places: ProjectPlaces): Promise<void> {
+async function checkWork(
+  parts: SubmitParts,
+  plan: SubmitPlan,
+  places: ProjectPlaces,
+): Promise<void> {
   const { work, name } = plan.job;
   if (work.kind !== 'inference') return;
   const { input } = work.inference;
   await checkInput(join(plan.workspaceFolder, input), input, plan.signal);
-  const results = joinRemote(resultsFolder(places, name, work.inference), 'results.jsonl');
+  checkRivals(
+    parts,
+    plan,
+    joinRemote(resultsFolder(places, name, work.inference), 'results.jsonl'),
+  );
+}
+
+/** Two live jobs must not write the same results. */
+function checkRivals({ store }: SubmitParts, plan: SubmitPlan, results: string | undefined): void {
+  if (results === undefined) return;
   const rival = store.all.find(
     (job) =>
       job.files?.results === results && job.target === plan.target && job.phase.kind !== 'finished',
   );
-  if (rival) throw jobFailure('alreadyRunning', { job: name, pjmId: rival.pjmId ?? '' });
+  if (rival) throw jobFailure('alreadyRunning', { job: plan.job.name, pjmId: rival.pjmId ?? '' });
 }
 
 async function prepare(
@@ -114,13 +136,17 @@ async function prepareOwnScript(
   const text = (await parts.remote.files.read(joinRemote(places.project, script))).toString('utf8');
   const { value } = parseScript(text);
   const request = toJobRequest(value);
-  const outName = value.directives.findLast(({ option }) => option?.id === 'out')?.value;
+  const valueOf = (id: string) =>
+    value.directives.findLast(({ option }) => option?.id === id)?.value;
+  const [outName, errName, statisticsName] = [valueOf('out'), valueOf('err'), valueOf('spath')];
   return {
     submission: { jobId, folder, scriptName: basename(script), claimsFolder: places.claims },
-    files: filesIn(folder, request.name ?? basename(script), {
+    files: outputFiles(folder, request.name ?? basename(script), {
       hasStatistics: request.statistics !== 'none',
       isJoined: request.joinOutput,
       ...(outName !== undefined && { outName }),
+      ...(errName !== undefined && { errName }),
+      ...(statisticsName !== undefined && { statisticsName }),
     }),
     elapseSeconds: request.elapseSeconds || 3600,
     resourceGroup: request.resourceGroup,
@@ -153,43 +179,26 @@ async function prepareGenerated(
   return {
     submission: { jobId, folder, scriptName: 'job.sh', claimsFolder: places.claims },
     files: {
-      ...filesIn(folder, name, { hasStatistics: true, isJoined: true }),
-      ...(results && {
-        results: joinRemote(results, 'results.jsonl'),
-        progress: joinRemote(results, 'progress.jsonl'),
-      }),
+      ...outputFiles(folder, name, { hasStatistics: true, isJoined: true }),
+      ...(results && (await resultFiles(parts, results, signal))),
     },
     elapseSeconds: request.elapseSeconds,
     resourceGroup: request.resourceGroup,
   };
 }
 
-/** `%j` stands for the id that pjsub will give; {@link withJobId} fills it in. Names as in pjm.md, section 4. */
-function filesIn(
+/** The event file grows with every run, so what earlier runs said is told apart by its length now. */
+async function resultFiles(
+  { remote }: SubmitParts,
   folder: RemotePath,
-  name: string,
-  kind: { hasStatistics: boolean; isJoined: boolean; outName?: string },
-): JobFiles {
-  const stem = joinRemote(folder, `${/^\d/.test(name) ? 'J' : ''}${name}.%j`);
-  const out = kind.outName?.replaceAll('%n', name);
-  const stdout =
-    out === undefined ? `${stem}.out` : out.startsWith('/') ? out : joinRemote(folder, out);
+  signal: AbortSignal | undefined,
+): Promise<Pick<JobFiles, 'results' | 'progress' | 'progressStart'>> {
+  const progress = joinRemote(folder, 'progress.jsonl');
+  const earlier = await remote.files.stat(progress, signal);
   return {
-    submitFolder: folder,
-    stdout,
-    ...(!kind.isJoined && { stderr: `${stem}.err` }),
-    ...(kind.hasStatistics && { statistics: `${stem}.stats` }),
-  };
-}
-
-function withJobId(files: JobFiles, pjmId: string): JobFiles {
-  const fill = (path: string) => path.replaceAll('%j', pjmId);
-  const { stdout, stderr, statistics, ...rest } = files;
-  return {
-    ...rest,
-    stdout: fill(stdout),
-    ...(stderr !== undefined && { stderr: fill(stderr) }),
-    ...(statistics !== undefined && { statistics: fill(statistics) }),
+    results: joinRemote(folder, 'results.jsonl'),
+    progress,
+    ...(earlier && { progressStart: earlier.size }),
   };
 }
 
@@ -213,37 +222,4 @@ function recordOf(
     claimsFolder: prepared.submission.claimsFolder,
     scriptName: prepared.submission.scriptName,
   };
-}
-
-/** How often the same submission is sent when the connection breaks; the claim makes that safe. */
-const sendAttempts = 3;
-
-async function sendOff(
-  parts: SubmitParts,
-  jobId: string,
-  submission: Submission,
-  signal?: AbortSignal,
-): Promise<Job> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const pjmId = await parts.queue.submit(submission, signal);
-      return markSubmitted(parts.store, jobId, pjmId);
-    } catch (error) {
-      const isLost = isFailure(error, 'connectionLost') || isFailure(error, 'timedOut');
-      if (isLost && attempt < sendAttempts) continue;
-      const { name = '' } = parts.store.get(jobId) ?? {};
-      if (isLost) throw jobFailure('submitLost', { job: name }, error);
-      if (isFailure(error)) parts.store.remove(jobId);
-      throw error;
-    }
-  }
-}
-
-/** Records PJM's answer. */
-export function markSubmitted(store: JobStore, jobId: string, pjmId: string): Job {
-  const job = store.get(jobId);
-  if (!job?.files) throw new Error(`job ${jobId} left the store while it was submitted`);
-  const phase = { kind: 'waiting', state: 'ACC' } as const;
-  const changed = store.change(jobId, { pjmId, phase, files: withJobId(job.files, pjmId) });
-  return changed ?? job;
 }

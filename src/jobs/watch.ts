@@ -8,6 +8,8 @@ import { Tail, type TailParts } from './tail';
 
 export interface WatchParts extends TailParts {
   readonly store: JobStore;
+  /** Nothing is read without a connection: bringing it back, with growing pauses, is not a watch's work. */
+  readonly isConnected: () => boolean;
   readonly onOutput: (jobId: string, text: string) => void;
 }
 
@@ -15,8 +17,9 @@ export class JobWatch implements Disposable {
   readonly #parts: WatchParts;
   readonly #jobId: string;
   readonly #tail: Tail | undefined;
-  readonly #stop = new AbortController();
-  #ended: Promise<void> = Promise.resolve();
+  #stop: AbortController | undefined;
+  #stopped: Promise<void> = Promise.resolve();
+  #isDisposed = false;
 
   constructor(parts: WatchParts, jobId: string) {
     this.#parts = parts;
@@ -26,31 +29,40 @@ export class JobWatch implements Disposable {
       path === undefined
         ? undefined
         : new Tail(parts, path, (text) => {
-            parts.onOutput(jobId, text);
+            if (!this.#isDisposed) parts.onOutput(jobId, text);
           });
   }
 
+  /** Follows the job, from where an earlier start came to. */
   start(): void {
-    this.#ended = this.#run(this.#stop.signal);
+    if (this.#stop || this.#isDisposed) return;
+    const stop = new AbortController();
+    this.#stop = stop;
+    this.#stopped = this.#stopped.then(() => this.#run(stop.signal));
   }
 
-  /** Stops following, then reads what the job still wrote at its end. */
-  async finish(signal: AbortSignal): Promise<void> {
-    this.#stop.abort();
-    await this.#ended;
+  /** Stops following, then reads what is there; `start` may go on later. */
+  async catchUp(signal: AbortSignal): Promise<void> {
+    this.#stop?.abort();
+    this.#stop = undefined;
+    await this.#stopped;
     await this.#tail?.catchUp(signal);
+  }
+
+  /** The job will write nothing more: the unfinished last line is a line, too. */
+  end(): void {
     this.#tail?.end();
   }
 
   dispose(): void {
-    this.#stop.abort();
+    this.#isDisposed = true;
+    this.#stop?.abort();
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#tail?.catchUp(signal);
-        await this.#lookAtProgress(signal);
+        if (this.#parts.isConnected()) await this.#look(signal);
       } catch (error) {
         if (isCancellation(error)) return;
         this.#parts.log.debug(`output of ${this.#jobId}: ${String(error)}`);
@@ -59,9 +71,10 @@ export class JobWatch implements Disposable {
     }
   }
 
-  async #lookAtProgress(signal: AbortSignal): Promise<void> {
+  async #look(signal: AbortSignal): Promise<void> {
+    await this.#tail?.catchUp(signal);
     const job = this.#parts.store.get(this.#jobId);
-    const progress = job && (await readProgress(this.#parts.files, job, signal));
+    const { progress } = (job && (await readProgress(this.#parts.files, job, signal))) ?? {};
     if (progress) this.#parts.store.change(this.#jobId, { progress });
   }
 }

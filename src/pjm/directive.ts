@@ -163,7 +163,8 @@ export function splitPairs(value: string): readonly { key: string; value: string
   return pairs;
 }
 
-/** A word for a directive line: bare when nothing in it is special, double-quoted otherwise. */
+/** A word for a directive line: bare when nothing in it is special, else double-quoted; line ends become blanks. */
 export function quoteWord(text: string): string {
-  return /^[\w./:=@%+,-]+$/.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`;
+  if (/^[\w./:=@%+,-]+$/.test(text)) return text;
+  return `"${text.replace(/[\r\n]+/g, ' ').replace(/["\\]/g, '\\$&')}"`;
 }

@@ -1,6 +1,6 @@
 // The import graph of src/ as the TypeScript compiler reads it, types apart from values.
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, posix, relative, sep } from 'node:path';
+import { join, posix, sep } from 'node:path';
 import ts from 'typescript';
 
 const root = join(import.meta.dirname, '../..');
@@ -12,6 +12,8 @@ export interface Import {
   readonly to: string;
   /** True when nothing of it is left after compilation. */
   readonly isTypeOnly: boolean;
+  /** True for `import(...)`: loaded when the line is reached, not with the file. */
+  readonly isLazy: boolean;
 }
 
 export interface SourceFile {
@@ -19,8 +21,8 @@ export interface SourceFile {
   readonly lines: number;
   readonly imports: readonly Import[];
   readonly hasDefaultExport: boolean;
-  /** True for `export { x } from` and `export * from`. */
-  readonly passesOn: boolean;
+  /** Names of its exported functions, classes, types and constants. */
+  readonly exports: readonly string[];
 }
 
 /** Every source file below src/, in order. */
@@ -36,19 +38,15 @@ function readSource(path: string): SourceFile {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const imports: Import[] = [];
   let hasDefaultExport = false;
-  let passesOn = false;
-  const add = (specifier: ts.Node | undefined, isTypeOnly: boolean) => {
+  const add = (specifier: ts.Node | undefined, isTypeOnly: boolean, isLazy = false) => {
     if (specifier && ts.isStringLiteralLike(specifier))
-      imports.push({ from: path, to: resolve(path, specifier.text), isTypeOnly });
+      imports.push({ from: path, to: resolve(path, specifier.text), isTypeOnly, isLazy });
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isErased(node.importClause));
-    if (ts.isExportDeclaration(node) && node.moduleSpecifier) {
-      passesOn = true;
-      add(node.moduleSpecifier, node.isTypeOnly);
-    }
+    if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
     if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
-      add(node.arguments[0], false);
+      add(node.arguments[0], false, true);
     if (ts.isCallExpression(node) && node.expression.getText(source) === 'require')
       add(node.arguments[0], false);
     if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
@@ -63,13 +61,28 @@ function readSource(path: string): SourceFile {
   };
   visit(source);
   const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
-  return { path, lines, imports, hasDefaultExport, passesOn };
+  const exports = exportedNames(source);
+  return { path, lines, imports, hasDefaultExport, exports };
+}
+
+function exportedNames(source: ts.SourceFile): string[] {
+  return source.statements.flatMap((statement) => {
+    if (!ts.canHaveModifiers(statement)) return [];
+    const isExported = (ts.getModifiers(statement) ?? []).some(
+      ({ kind }) => kind === ts.SyntaxKind.ExportKeyword,
+    );
+    if (!isExported) return [];
+    if (ts.isVariableStatement(statement))
+      return statement.declarationList.declarations.map(({ name }) => name.getText(source));
+    const { name } = statement as ts.Node & { name?: ts.Node };
+    return name ? [name.getText(source)] : [];
+  });
 }
 
 /** `import type`, or only `type` names inside the braces. */
 function isErased(clause: ts.ImportClause | undefined): boolean {
   if (!clause) return false;
-  if (clause.isTypeOnly) return true;
+  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
   const names = clause.namedBindings;
   if (clause.name || !names || !ts.isNamedImports(names)) return false;
   return names.elements.length > 0 && names.elements.every(({ isTypeOnly }) => isTypeOnly);
@@ -77,7 +90,7 @@ function isErased(clause: ts.ImportClause | undefined): boolean {
 
 function resolve(from: string, specifier: string): string {
   if (!specifier.startsWith('.')) return specifier;
-  const path = posix.normalize(posix.join(dirname(from), specifier));
+  const path = posix.normalize(posix.join(posix.dirname(from), specifier));
   if (path.endsWith('.json')) return path;
   return `${path.replace(/\.js$/, '')}.ts`;
 }
@@ -89,7 +102,7 @@ export function layerOf(path: string): string {
   return third === undefined ? second : second;
 }
 
-/** Import cycles among values, each as the path of files that closes it. */
+/** Import cycles, each as the path of files that closes it. */
 export function findCycles(
   sources: readonly SourceFile[],
   isCounted: (item: Import) => boolean,
@@ -110,6 +123,16 @@ export function findCycles(
   return cycles;
 }
 
-export function repositoryPath(file: string): string {
-  return relative(root, file).split(sep).join('/');
+/** Everything that is loaded with a file: its value imports, and theirs, without the lazy ones. */
+export function loadedWith(sources: readonly SourceFile[], path: string): ReadonlySet<string> {
+  const byPath = new Map(sources.map((source) => [source.path, source]));
+  const loaded = new Set<string>();
+  const waiting = [path];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+    for (const { to, isTypeOnly, isLazy } of byPath.get(next)?.imports ?? [])
+      if (!isTypeOnly && !isLazy && !loaded.has(to)) {
+        loaded.add(to);
+        waiting.push(to);
+      }
+  return loaded;
 }

@@ -1,5 +1,5 @@
 // The whole way in the real workbench: right-click, queue, output, reload in the middle, results. With pictures.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Workbench, workbenchObstacle } from './workbench';
 
 const obstacle = workbenchObstacle();
@@ -16,10 +16,12 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('a whole
     await workbench.close();
   });
 
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') await workbench.picture(`failed ${task.name}`);
+  });
+
   it('offers to run a .jsonl file in its context menu', async () => {
-    await workbench.row('data').click();
-    const file = workbench.row('questions.jsonl');
-    await file.waitFor();
+    const file = await workbench.unfold('data', 'questions.jsonl');
     await file.click({ button: 'right' });
     await workbench.menuItem('Run on Furo cx-single').waitFor();
     await workbench.menuItem(/^Run on Furo$/).hover();

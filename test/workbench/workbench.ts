@@ -75,10 +75,26 @@ export class Workbench {
     return new Workbench(work, folder, editor, furo, browser, context, page);
   }
 
-  /** Opens the example folder and waits for the explorer. */
+  /** Opens the example folder and waits for the explorer and for the extension's status bar item. */
   async show(): Promise<void> {
     await this.page.goto(pageAddress(this.editor, this.folder));
-    await this.row('furo.yaml').waitFor({ timeout: 60_000 });
+    await this.row('furo.yaml').waitFor({ timeout: 90_000 });
+    await this.statusItem().waitFor({ timeout: 90_000 });
+  }
+
+  statusItem(): Locator {
+    return this.page.locator('.statusbar-item').getByText(/^ *Furo/).first();
+  }
+
+  /** Unfolds a folder of the explorer; a click may come before the tree listens. */
+  async unfold(folder: string, file: string): Promise<Locator> {
+    const row = this.row(file);
+    for (let attempt = 0; attempt < 5 && !(await row.isVisible()); attempt += 1) {
+      await this.row(folder).click();
+      await row.waitFor({ timeout: 3000 }).catch(() => undefined);
+    }
+    await row.waitFor();
+    return row;
   }
 
   /** A row of the explorer or of a view. */
@@ -89,8 +105,10 @@ export class Workbench {
   /** Right-click, then the entries of the menu and its submenus. */
   async choose(row: Locator, ...entries: (string | RegExp)[]): Promise<void> {
     await row.click({ button: 'right' });
-    for (const entry of entries.slice(0, -1)) await this.menuItem(entry).hover();
-    await this.menuItem(entries.at(-1) ?? '').click();
+    for (const entry of entries) await this.menuItem(entry).hover();
+    // A menu swallows a click that comes right after it opened; the keyboard is always heard.
+    await this.page.keyboard.press('Enter');
+    await this.page.locator('.monaco-menu').first().waitFor({ state: 'hidden' });
   }
 
   menuItem(name: string | RegExp): Locator {
