@@ -65,6 +65,14 @@ export function progressText(job: Job, t: Translate): string {
   return progress.failed > 0 ? `${counts}, ${t('{0} failed', progress.failed)}` : counts;
 }
 
+/** The state with counts as short as a list row needs: `running 8/24`. */
+export function shortStateText(job: Job, t: Translate): string {
+  const { progress, phase } = job;
+  const state = phaseText(phase, t);
+  if (!progress || progress.stage === 'loading') return state;
+  return `${state} ${progress.done}/${progress.total}`;
+}
+
 /** `0:05:10` of seconds. */
 export function durationText(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

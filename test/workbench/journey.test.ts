@@ -41,7 +41,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('a whole
 
   it('lists the job while it waits, with the group and the state in words', async () => {
     await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
-    await workbench.row(/questions.*cx-single.*waiting/).waitFor({ timeout: 30_000 });
+    await workbench.row(/questions.*waiting.*cx-single/).waitFor({ timeout: 30_000 });
     await workbench.picture('3-waiting');
   });
 
@@ -65,12 +65,12 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('a whole
     const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
     await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
     await view.getByText(/Tokyo/).first().waitFor();
-    await workbench.row(/questions.*cx-single.*done/).waitFor();
+    await workbench.row(/questions.*done.*cx-single/).waitFor();
     await workbench.picture('7-results');
   });
 
   it('lost and doubled no line of the output over the reload', () => {
-    const output = workbench.outputOf(/Furo- questions|Furo: questions|Furo. questions/);
+    const output = workbench.outputOf(/questions/);
     const starts = output.match(/24 records/g) ?? [];
     // Once in the channel of the first window, once in that of the reloaded one.
     expect(starts.length).toBe(2);

@@ -1,7 +1,7 @@
 // Rows of the job list: a job or a group as a TreeItem. State is told in words; the icon only repeats it.
 import * as vscode from 'vscode';
 import type { Job } from '../../jobs/job';
-import { durationText, phaseText, progressText } from '../../words/stateText';
+import { durationText, phaseText, progressText, shortStateText } from '../../words/stateText';
 import { commands, jobTag } from '../commands/ids';
 
 export const groups = ['running', 'waiting', 'finished'] as const;
@@ -37,10 +37,12 @@ export function jobItem(job: Job): vscode.TreeItem {
   const item = new vscode.TreeItem(job.name);
   const state = [phaseText(job.phase, t), progressText(job, t)].filter(Boolean).join(', ');
   item.id = job.id;
-  item.description = [job.resourceGroup, state, timeText(job)].filter(Boolean).join(' · ');
+  item.description = [shortStateText(job, t), job.resourceGroup, timeText(job)].filter(Boolean).join(' · ');
   item.tooltip = tooltip(job, state);
   item.iconPath = icon(job);
-  item.accessibilityInformation = { label: `${job.name}, ${item.description}` };
+  item.accessibilityInformation = {
+    label: [job.name, state, job.resourceGroup, timeText(job)].join(', '),
+  };
   const isInference = job.files?.results !== undefined;
   item.contextValue = jobTag(job.phase.kind, {
     results: job.resultsFolder !== undefined || (isInference && job.pjmId !== undefined),

@@ -1,0 +1,95 @@
+// Whole jobs over a simulated Furo: batch script, Python program, cancelled, failed, killed at the limit.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Bench, jobOf, script, type Window } from './bench';
+
+let bench: Bench;
+let window: Window;
+
+beforeEach(async () => {
+  bench = await Bench.start();
+  window = bench.window();
+});
+
+afterEach(async () => {
+  await bench.stop();
+});
+
+it('submits a batch script as it is and brings its files back', async () => {
+  bench.write('work/hello.sh', script('echo "here is $PWD"', 'cat ../data.txt'));
+  bench.write('data.txt', 'from the project\n');
+  const job = await window.submit(jobOf('hello', { kind: 'script', script: 'work/hello.sh' }));
+  expect(job.phase).toMatchObject({ kind: 'waiting' });
+  expect(job.resourceGroup).toBe('cx-share');
+  const ended = await window.ended(job.id);
+  expect(ended.phase).toMatchObject({ outcome: { kind: 'succeeded' } });
+  expect(ended.statistics?.exitCode).toBe(0);
+  expect(window.outputOf(job.id)).toMatch(/^here is \/.*\/work\nfrom the project\n$/);
+  const out = `hello.sh.${String(ended.pjmId)}.out`;
+  expect(readFileSync(join(String(ended.resultsFolder), out), 'utf8')).toBe(
+    window.outputOf(job.id),
+  );
+});
+
+it('runs a Python program in the environment, with its arguments', async () => {
+  bench.write('tool.py', 'import os, sys\nprint(sys.argv[1:], os.environ["NAME"])\n');
+  const work = { kind: 'python', script: 'tool.py', arguments: ['a b', "it's"] } as const;
+  const job = await window.submit(jobOf('tool', work, { environment: { NAME: '富岳 $HOME' } }));
+  const ended = await window.ended(job.id);
+  expect(ended.phase).toMatchObject({ outcome: { kind: 'succeeded' } });
+  expect(window.outputOf(job.id)).toBe(`['a b', "it's"] 富岳 $HOME\n`);
+});
+
+it('calls a job failed that ends with exit code 3, though PJM says EXT', async () => {
+  bench.write('bad.py', 'import sys\nprint("before")\nsys.exit(3)\n');
+  const job = await window.submit(
+    jobOf('bad', { kind: 'python', script: 'bad.py', arguments: [] }),
+  );
+  const ended = await window.ended(job.id);
+  expect(ended.statistics?.state).toBe('EXT');
+  expect(ended.phase).toMatchObject({
+    outcome: { kind: 'failed', exitCode: 3, pjmCode: 0, signal: undefined },
+  });
+  expect(window.outputOf(job.id)).toBe('before\n');
+});
+
+it('says by which signal a program died', async () => {
+  bench.write('die.py', 'import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n');
+  const job = await window.submit(
+    jobOf('die', { kind: 'python', script: 'die.py', arguments: [] }),
+  );
+  const { phase } = await window.ended(job.id);
+  expect(phase).toMatchObject({ outcome: { kind: 'failed' } });
+});
+
+it('cancels a running job and one that waits', async () => {
+  bench.write('long.sh', script('echo begun', 'sleep 60'));
+  const running = await window.submit(jobOf('long', { kind: 'script', script: 'long.sh' }));
+  await window.when(running.id, ({ phase }) => phase.kind === 'running');
+  bench.furo.faults.set({ queueDelaySeconds: 30 });
+  const waiting = await window.submit(jobOf('late', { kind: 'script', script: 'long.sh' }));
+  await window.when(waiting.id, ({ phase }) => phase.kind === 'waiting' && phase.state !== 'ACC');
+  await window.center.cancel(running.id);
+  await window.center.cancel(waiting.id);
+  for (const { id } of [running, waiting])
+    expect((await window.ended(id)).phase).toMatchObject({ outcome: { kind: 'cancelled' } });
+  expect(window.outputOf(running.id)).toBe('begun\n');
+  await expect(window.center.cancel('nobody')).rejects.toMatchObject({ reason: 'jobUnknown' });
+});
+
+it('keeps and counts what a job wrote before the elapse limit killed it', async () => {
+  bench.write(
+    'slow.py',
+    'import time\nfor n in range(100):\n    print("line", n, flush=True)\n    time.sleep(0.1)\n',
+  );
+  const work = { kind: 'python', script: 'slow.py', arguments: [] } as const;
+  const job = await window.submit(jobOf('slow', work, { elapseSeconds: 1 }));
+  const ended = await window.ended(job.id);
+  expect(ended.phase).toMatchObject({ outcome: { kind: 'failed', pjmCode: 11 } });
+  const lines = window.outputOf(job.id).trimEnd().split('\n');
+  expect(lines.length).toBeGreaterThan(3);
+  expect(lines.length).toBeLessThan(40);
+  const file = join(String(ended.resultsFolder), `slow.${String(ended.pjmId)}.out`);
+  expect(readFileSync(file, 'utf8')).toContain(`line ${String(lines.length - 1)}\n`);
+});
