@@ -25,7 +25,8 @@ export interface JobStatistics {
 
 /** Undefined when the text holds no finished statistics (still being written, or something else). */
 export function parseJobStatistics(text: string): JobStatistics | undefined {
-  const entries = text.split(/\r?\n/).flatMap(readEntry);
+  // What stands after the last line end may be half a line.
+  const entries = text.split(/\r?\n/).slice(0, -1).flatMap(readEntry);
   // Keys repeat in the node sections; the first is that of the job.
   const first = new Map<string, string>();
   for (const [key, value] of entries) if (!first.has(key)) first.set(key, value);

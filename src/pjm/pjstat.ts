@@ -65,11 +65,12 @@ function cells(line: string, delimiter: string): readonly string[] {
   return line.split(delimiter).map((cell) => cell.trim());
 }
 
-/** In the manual's own sample the header has one empty field too many, so both are aligned at the job id. */
+/** In the manual's own sample the header has an empty field before the id that the rows do not have. */
 function alignById(names: readonly string[], values: readonly string[]): Fields {
   const nameAt = names.indexOf('JOB_ID');
-  const valueAt = values.findIndex((value, index) => index > 0 && jobIdPattern.test(value));
-  const shift = valueAt < 0 ? 0 : valueAt - nameAt;
+  const emptyNames = names.slice(1, nameAt).filter((name) => name === '').length;
+  const isId = (index: number) => jobIdPattern.test(values[index] ?? '');
+  const shift = !isId(nameAt) && isId(nameAt - emptyNames) ? -emptyNames : 0;
   const fields = new Map<string, string>();
   for (const [index, name] of names.entries()) {
     const value = values[index + shift];
@@ -82,7 +83,7 @@ const jobIdPattern = /^\d+(?:\[\d+\]|_\d+)?$/;
 
 function readTable(lines: readonly string[]): Fields[] {
   const rows: Fields[] = [];
-  let columns: readonly { name: string; start: number; end: number }[] = [];
+  let columns: readonly Column[] = [];
   for (const line of lines) {
     if (isTableHeader(line)) columns = readColumns(line);
     else if (columns.length > 0 && /^\d/.test(line)) rows.push(sliceRow(line, columns));
@@ -90,7 +91,13 @@ function readTable(lines: readonly string[]): Fields[] {
   return rows;
 }
 
-function readColumns(header: string): { name: string; start: number; end: number }[] {
+interface Column {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+function readColumns(header: string): readonly Column[] {
   const starts = [...header.matchAll(/\S+/g)].map((match) => ({
     name: match[0],
     start: match.index,
@@ -101,19 +108,25 @@ function readColumns(header: string): { name: string; start: number; end: number
   }));
 }
 
-/** Slices by the header's offsets; a row whose id is longer than its column is shifted as a whole. */
-function sliceRow(
-  line: string,
-  columns: readonly { name: string; start: number; end: number }[],
-): Fields {
-  const idLength = /^\S+/.exec(line)?.[0].length ?? 0;
-  const shift = Math.max(0, idLength + 1 - (columns[1]?.start ?? idLength + 1));
+/** Slices by the header's offsets; all columns after the id and the name are shifted as a whole. */
+function sliceRow(line: string, columns: readonly Column[]): Fields {
+  const shift = shiftOf(line, columns);
   return new Map(
     columns.map(({ name, start, end }, index) => {
-      const from = index === 0 ? 0 : start + shift;
-      return [name, line.slice(from, end + shift).trim()];
+      if (index === 0) return [name, /^\S+/.exec(line)?.[0] ?? ''];
+      return [name, line.slice(start + shift, end + shift).trim()];
     }),
   );
+}
+
+/** An id longer than its column pushes the row to the right; a job name in Japanese, padded by bytes, to the left. */
+function shiftOf(line: string, columns: readonly Column[]): number {
+  const idLength = /^\S+/.exec(line)?.[0].length ?? 0;
+  const byId = Math.max(0, idLength + 1 - (columns[1]?.start ?? idLength + 1));
+  const state = columns.find(({ name }) => name === 'ST');
+  if (!state || /^[A-Z]{3}(?:\s|$)/.test(line.slice(state.start + byId))) return byId;
+  const upToState = /^\S+\s.*?\s(?:NM|ST|BU|MW)\s+[A-Z]{3}(?=\s|$)/.exec(line)?.[0];
+  return upToState === undefined ? byId : upToState.length - 3 - state.start;
 }
 
 function toEntry(fields: Fields): QueueEntry[] {

@@ -14,10 +14,12 @@ export interface ResultRow {
   readonly promptTokens?: number;
   readonly completionTokens?: number;
   readonly seconds?: number;
+  /** Line of the record in the input file, counted from 1. */
+  readonly line?: number;
 }
 
 export interface ResultRows {
-  /** In the order of the file; of two lines with one id only the later stays, at the place of the first. */
+  /** In the order of the input; results come in the order of computing. Of two lines with one id the later stays. */
   readonly rows: readonly ResultRow[];
   /** Whole lines that could not be read. */
   readonly malformedLines: number;
@@ -41,21 +43,22 @@ export function parseResults(text: string): ResultRows {
   const lastRow = last.trim() === '' ? undefined : parseRow(last);
   if (lastRow) byId.set(lastRow.id, lastRow);
   return {
-    rows: [...byId.values()],
+    rows: [...byId.values()].sort((a, b) => (a.line ?? 0) - (b.line ?? 0)),
     malformedLines,
     hasTornLine: last.trim() !== '' && lastRow === undefined,
   };
 }
 
-function parseRow(line: string): ResultRow | undefined {
-  const record = parseObject(line);
+function parseRow(text: string): ResultRow | undefined {
+  const record = parseObject(text);
   if (!record) return undefined;
   const id = textOf(record['custom_id']);
   if (id === undefined) return undefined;
   const runtime = objectOf(record['x_runtime']);
   const prompt = textOf(runtime?.['prompt']) ?? '';
   const seconds = numberOf(runtime?.['seconds']);
-  const timing = seconds === undefined ? {} : { seconds };
+  const line = numberOf(runtime?.['line']);
+  const timing = { ...(seconds !== undefined && { seconds }), ...(line !== undefined && { line }) };
   const failure = objectOf(record['error']);
   if (failure) {
     const code = textOf(failure['code']) ?? 'error';

@@ -77,6 +77,27 @@ export interface WindowOptions {
   readonly trustFile?: string;
 }
 
+export interface PythonOptions {
+  /** The Python of the conda environment; by default a bare one that has no torch. */
+  readonly interpreter?: string;
+  /** Keys of the runtime's job file that the extension does not write, such as `engine`. */
+  readonly jobFileChanges?: Readonly<Record<string, unknown>>;
+}
+
+/** The real interpreter, after the job file got the changes of the test. */
+function pythonWrapper(root: string, interpreter: string): string {
+  const program =
+    'import json, sys; a, b = sys.argv[1:]; j = json.load(open(a)); j.update(json.load(open(b))); json.dump(j, open(a, "w"))';
+  return [
+    '#!/bin/sh',
+    `if [ "$1 $2 $3" = "-m furo_infer run" ]; then`,
+    `  ${interpreter} -c '${program}' "$4" '${root}/changes.json' || exit 99`,
+    'fi',
+    `exec ${interpreter} "$@"`,
+    '',
+  ].join('\n');
+}
+
 export class Bench {
   readonly workspace: string;
   readonly memory = new Memory();
@@ -93,16 +114,20 @@ export class Bench {
     writeFileSync(this.trustFile, `${furo.endpoint.knownHostsLine}\n`);
   }
 
-  static async start(options: Partial<SimulatedFuroOptions> = {}): Promise<Bench> {
+  static async start(options: Partial<SimulatedFuroOptions> & PythonOptions = {}): Promise<Bench> {
+    const { interpreter, jobFileChanges, ...rest } = options;
     const root = realpathSync(mkdtempSync(join(tmpdir(), 'furo-jobs-')));
     const python = join(root, 'venv/bin/python');
     mkdirSync(dirname(python), { recursive: true });
-    writeFileSync(python, '#!/bin/sh\nexec /usr/bin/env python3 "$@"\n', { mode: 0o755 });
+    writeFileSync(python, pythonWrapper(root, interpreter ?? '/usr/bin/env python3 -S'), {
+      mode: 0o755,
+    });
+    writeFileSync(join(root, 'changes.json'), JSON.stringify(jobFileChanges ?? {}));
     const furo = await startSimulatedFuro({
       root,
       python,
       usesNamespaces: false,
-      ...options,
+      ...rest,
       scheduling: { ...quickScheduling, ...options.scheduling },
     });
     return new Bench(root, furo);
@@ -185,7 +210,8 @@ function openWindow(bench: Bench, options: WindowOptions): Window {
       const job = now();
       return job !== undefined && isTrue(job);
     }, limitMs).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${JSON.stringify(now()?.phase)}\n${lines.join('\n')}`);
+      const told = [JSON.stringify(now()?.phase), ...lines, outputs.get(id)];
+      throw new Error(`${String(error)}\n${told.join('\n')}`);
     });
     return now() as Job;
   };

@@ -115,7 +115,13 @@ describe('parseDirectiveLine', () => {
   });
 
   it('never throws and never points outside of the line', () => {
-    const part = fc.constantFrom(...'#PJM -L"\'\\=,()[]{}%$\t 　', '-L ', '--name=', 'node=1', '漢');
+    const part = fc.constantFrom(
+      ...Array.from('#PJM -L"\'\\=,()[]{}%$\t 　'),
+      '-L ',
+      '--name=',
+      'node=1',
+      '漢',
+    );
     fc.assert(
       fc.property(fc.array(part, { maxLength: 30 }), (parts) => {
         const line = `#PJM ${parts.join('')}`;

@@ -61,9 +61,12 @@ describe('catalogue of options', () => {
         expect(pjsubOptions.find((option) => option.id === other)?.id, id).toBe(other);
   });
 
-  it.each(['-C', '--dir-prefix', '--verbose', '--script-delimiter'])('%s is not for scripts', (flag) => {
-    expect(findOption(flag)?.isForScript).toBe(false);
-  });
+  it.each(['-C', '--dir-prefix', '--verbose', '--script-delimiter'])(
+    '%s is not for scripts',
+    (flag) => {
+      expect(findOption(flag)?.isForScript).toBe(false);
+    },
+  );
 
   it.each([
     ['-L', '--rsc-list'],

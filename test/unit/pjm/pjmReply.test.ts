@@ -24,7 +24,9 @@ describe('parseMessages', () => {
     // The Fugaku guide prints a dot here as well.
     ['[INFO.] PJM 0000 pjsub Job 1 submitted.', 'INFO', '0000'],
   ])('%s', (line, level, code) => {
-    expect(parseMessages(line)).toEqual([{ level, code, text: line.slice(line.indexOf(code) + 5) }]);
+    expect(parseMessages(line)).toEqual([
+      { level, code, text: line.slice(line.indexOf(code) + 5) },
+    ]);
   });
 
   it('skips the lines of a site, and keeps the order', () => {

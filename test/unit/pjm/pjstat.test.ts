@@ -4,7 +4,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pjdelWords, pjstatTableWords, pjstatWords, pjsubWords } from '../../../src/pjm/pjmCommands';
+import {
+  pjdelWords,
+  pjstatTableWords,
+  pjstatWords,
+  pjsubWords,
+} from '../../../src/pjm/pjmCommands';
 import { chosenItems, hasHeader, parsePjstat } from '../../../src/pjm/pjstat';
 
 const fixture = (name: string) =>
@@ -112,7 +117,9 @@ describe('machine form', () => {
   });
 
   it('reads ids of bulk and step sub-jobs', () => {
-    const rows = ['239[1]', '239[999999]', '240_0', '932267_1'].map((id) => `|${id}|RUN|g|-|-|0|0|0|-`);
+    const rows = ['239[1]', '239[999999]', '240_0', '932267_1'].map(
+      (id) => `|${id}|RUN|g|-|-|0|0|0|-`,
+    );
     expect(parsePjstat(data(...rows)).map(({ pjmId }) => pjmId)).toEqual([
       '239[1]',
       '239[999999]',
@@ -145,7 +152,9 @@ describe('machine form', () => {
   });
 
   it('drops rows without an id or a state', () => {
-    expect(parsePjstat(data('|abc|RUN|g|-|-|0|0|0|-', '||RUN|g|-|-|0|0|0|-', '|7||g|-|-|0|0|0|-'))).toEqual([]);
+    expect(
+      parsePjstat(data('|abc|RUN|g|-|-|0|0|0|-', '||RUN|g|-|-|0|0|0|-', '|7||g|-|-|0|0|0|-')),
+    ).toEqual([]);
   });
 });
 
@@ -195,7 +204,6 @@ JOB_ID       JOB_NAME       MD ST USER             START_DATE            ELAPSE_
 239          bulk.sh        BU RUN user1           11/17 09:01:42        0001:00:00            12:2x3x2             -         -    -
 240          step.sh        ST RUN user1           11/17 09:01:42        -                     -                    -         -    -
 241          job2.sh        NM QUE user1           -                     0001:00:00            2                    -         -    4096 MiB
-242          あ.sh          NM HLD user1           (11/18 10:00)<        0001:00:00            -                    1         10   4096 MiB
 `;
 
   it('reads the plain table by its header', () => {
@@ -211,7 +219,20 @@ JOB_ID       JOB_NAME       MD ST USER             START_DATE            ELAPSE_
       ['239', 'RUN', '11/17 09:01:42', false],
       ['240', 'RUN', '11/17 09:01:42', false],
       ['241', 'QUE', undefined, false],
-      ['242', 'HLD', '11/18 10:00', true],
+    ]);
+  });
+
+  it.each([
+    ['padded by bytes', '242          あ.sh        NM HLD user1'],
+    ['padded by columns', '242          あ.sh          NM HLD user1'],
+    ['padded by characters', '242          あ.sh           NM HLD user1'],
+    ['cut inside a character', '242          あいう\ufffd   NM HLD user1'],
+    ['with a trap in its name', '242          x NM EXT       NM HLD user1'],
+  ])('reads the state behind a job name %s', (_, start) => {
+    const row = `${start}           (11/18 10:00)<        0001:00:00            -    `;
+    const table = `${plain.split('\n')[1] ?? ''}\n${row}\n`;
+    expect(parsePjstat(table)).toEqual([
+      { pjmId: '242', state: 'HLD', startDate: '11/18 10:00', isStartPlanned: true },
     ]);
   });
 
@@ -266,7 +287,7 @@ JOB_ID       JOB_NAME       MD ST USER             START_DATE            ELAPSE_
 
   it('skips the counts of a summary above the table', () => {
     const output = fixture('pjstat-summary.txt') + plain;
-    expect(parsePjstat(output)).toHaveLength(5);
+    expect(parsePjstat(output)).toHaveLength(4);
   });
 
   it.each([
@@ -301,7 +322,10 @@ describe('hostile text', () => {
   });
 
   it('reads 10,000 rows in well under a second', () => {
-    const rows = Array.from({ length: 10_000 }, (_, index) => `|${index}|RUN|g|-|0000:00:01|0|0|0|-`);
+    const rows = Array.from(
+      { length: 10_000 },
+      (_, index) => `|${index}|RUN|g|-|0000:00:01|0|0|0|-`,
+    );
     const begin = performance.now();
     expect(parsePjstat(data(...rows))).toHaveLength(10_000);
     expect(performance.now() - begin).toBeLessThan(1000);

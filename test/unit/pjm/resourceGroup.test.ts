@@ -38,7 +38,11 @@ describe('fits', () => {
   it.each([
     ['cx-share', { gpus: 1, elapseSeconds: 168 * hour }, []],
     ['cx-share', { gpus: 2 }, [['tooManyGpus', 2, 1]]],
-    ['cx-share', { elapseSeconds: 168 * hour + 1 }, [['elapseTooLong', 168 * hour + 1, 168 * hour]]],
+    [
+      'cx-share',
+      { elapseSeconds: 168 * hour + 1 },
+      [['elapseTooLong', 168 * hour + 1, 168 * hour]],
+    ],
     ['cx-single', { nodes: 1, gpus: 4 }, []],
     ['cx-single', { nodes: 2 }, [['tooManyNodes', 2, 1]]],
     ['cx-large', { nodes: 15 }, [['tooFewNodes', 15, 16]]],

@@ -44,14 +44,19 @@ describe('parseScript', () => {
     });
   });
 
-  it.each(['one_gpu.sh', 'four_gpus.sh', 'two_nodes_mpi.sh'])('finds nothing wrong in %s', (name) => {
-    const { value, problems } = parseScript(readFileSync(join(examples, name), 'utf8'));
-    expect(problems).toEqual([]);
-    expect(value.hasDirectives).toBe(true);
-  });
+  it.each(['one_gpu.sh', 'four_gpus.sh', 'two_nodes_mpi.sh'])(
+    'finds nothing wrong in %s',
+    (name) => {
+      const { value, problems } = parseScript(readFileSync(join(examples, name), 'utf8'));
+      expect(problems).toEqual([]);
+      expect(value.hasDirectives).toBe(true);
+    },
+  );
 
   it('lets comments and empty lines stand between directives', () => {
-    const { value, problems } = parseScript('#!/bin/sh\n\n# a note\n#PJM -j\n\n# x\n#PJM -S\necho\n');
+    const { value, problems } = parseScript(
+      '#!/bin/sh\n\n# a note\n#PJM -j\n\n# x\n#PJM -S\necho\n',
+    );
     expect(problems).toEqual([]);
     expect(value.directives.map(({ flag }) => flag)).toEqual(['-j', '-S']);
   });
@@ -142,7 +147,9 @@ describe('readResources', () => {
 
   it('merges lines, the last one of a key wins, short names become long ones', () => {
     expect(
-      resources('#PJM -L rg=cx-share,node=1\n#PJM --rsc-list "node=2, elapse=60"\n#PJM -L custom=3'),
+      resources(
+        '#PJM -L rg=cx-share,node=1\n#PJM --rsc-list "node=2, elapse=60"\n#PJM -L custom=3',
+      ),
     ).toEqual([
       ['rscgrp', 'cx-share'],
       ['node', '2'],

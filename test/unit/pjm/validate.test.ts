@@ -172,7 +172,22 @@ describe('validateScript', () => {
 
   it('never throws, whatever the text', () => {
     const piece = fc.constantFrom(
-      '#PJM ', '-L ', 'rscgrp=', 'cx-share', 'node=', '"', ',', '\n', 'elapse=', '9'.repeat(30), '--mpi ', '(', 'ls', '-N ', '日', ' ', // prettier-ignore
+      '#PJM ',
+      '-L ',
+      'rscgrp=',
+      'cx-share',
+      'node=',
+      '"',
+      ',',
+      '\n',
+      'elapse=',
+      '9'.repeat(30),
+      '--mpi ',
+      '(',
+      'ls',
+      '-N ',
+      '日',
+      ' ', // prettier-ignore
     );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {

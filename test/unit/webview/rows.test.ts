@@ -22,6 +22,7 @@ describe('parseResults', () => {
           promptTokens: 31,
           completionTokens: 8,
           seconds: 0.41,
+          line: 1,
         },
         {
           id: 'q-17',
@@ -32,6 +33,7 @@ describe('parseResults', () => {
             message: 'The prompt has 9000 tokens; the model takes 8192.',
           },
           seconds: 0,
+          line: 17,
         },
       ],
       malformedLines: 0,
