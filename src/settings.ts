@@ -188,7 +188,7 @@ class SettingReader {
       const isWhole = entries.every(
         ([name, text]) => /^[A-Za-z_]\w*$/.test(name) && typeof text === 'string',
       );
-      return isWhole ? (Object.fromEntries(entries)) : undefined;
+      return isWhole ? Object.fromEntries(entries) : undefined;
     });
   }
 

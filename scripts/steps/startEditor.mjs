@@ -29,7 +29,7 @@ const quietSettings = {
  */
 export async function startEditor(options) {
   const { program, work, settings = {}, extensions = [], env = {}, locale } = options;
-  const places = await preparePlaces(work, { ...quietSettings, ...settings });
+  const places = await preparePlaces(work, { ...quietSettings, ...settings }, locale);
   const environment = {
     ...cleanEnvironment(),
     EXTENSIONS_GALLERY: '{}',
@@ -81,7 +81,7 @@ export function pageAddress(editor, folder, payload) {
   return `${editor.address}/?${query.toString()}`;
 }
 
-async function preparePlaces(work, settings) {
+async function preparePlaces(work, settings, locale) {
   const userData = join(work, 'user-data');
   const extensions = join(work, 'extensions');
   const data = join(work, 'xdg');
@@ -94,6 +94,7 @@ async function preparePlaces(work, settings) {
     await writeFile(join(userData, folder, 'settings.json'), JSON.stringify(settings, null, 2));
   }
   await writeFile(config, '');
+  if (locale) await writeLanguagePack(userData, locale);
   const switches = [
     '--config',
     config,
@@ -103,6 +104,20 @@ async function preparePlaces(work, settings) {
     extensions,
   ];
   return { userData, extensions, data, switches };
+}
+
+/**
+ * Language packs are not on npm. An empty one makes the editor use the language for its extensions, while its own
+ * texts stay English. The file is what VS Code itself writes when a pack is installed.
+ */
+async function writeLanguagePack(userData, locale) {
+  const texts = join(userData, `${locale}.i18n.json`);
+  await writeFile(texts, JSON.stringify({ version: '1.0.0', contents: {} }));
+  const extensions = [
+    { extensionIdentifier: { id: `test.language-pack-${locale}` }, version: '1.0.0' },
+  ];
+  const pack = { hash: locale, extensions, translations: { vscode: texts }, label: locale };
+  await writeFile(join(userData, 'languagepacks.json'), JSON.stringify({ [locale]: pack }));
 }
 
 /** Started from a VS Code terminal, our own environment would confuse the new editor. */

@@ -193,6 +193,7 @@ function printStatistics({ screen, translate: t }: Context, job: Job): void {
   const { statistics, progress } = job;
   const lines: [string, string | undefined][] = [
     [t('state'), phaseText(job.phase, t)],
+    [t('cause'), job.failure && harmless(job.failure.message)],
     [t('records'), progress === undefined ? undefined : progressText(job, t)],
     [
       t('speed'),

@@ -7,14 +7,19 @@ export interface Screen {
   write(text: string): unknown;
 }
 
+const plain = /^[\u0020-\u007e]*$/;
 const wide =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]|[\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 
-/** Columns that a text takes; East Asian wide characters take two. */
+/** What a person takes for one character: a base with its marks, an emoji of several parts. */
+function characters(text: string): string[] {
+  return Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
+}
+
+/** Columns that a text takes; East Asian wide characters and emoji take two. */
 export function textWidth(text: string): number {
-  let width = 0;
-  for (const char of text) width += wide.test(char) ? 2 : 1;
-  return width;
+  if (plain.test(text)) return text.length;
+  return characters(text).reduce((width, char) => width + (wide.test(char) ? 2 : 1), 0);
 }
 
 /** Lines of at most `width` columns, broken at blanks where possible. */
@@ -23,7 +28,7 @@ export function wrap(text: string, width: number): readonly string[] {
   let line = '';
   const units = text.match(/\s+|[^\s]+/g) ?? [];
   for (const unit of units.flatMap((word) => breakLong(word, width))) {
-    if (textWidth(line + unit) > width) {
+    if (line !== '' && textWidth(line + unit) > width) {
       lines.push(line.trimEnd());
       line = '';
     }
@@ -36,7 +41,7 @@ export function wrap(text: string, width: number): readonly string[] {
 function breakLong(word: string, width: number): string[] {
   if (/^\s+$/.test(word)) return [' '];
   if (textWidth(word) <= width && !wide.test(word)) return [word];
-  return Array.from(new Intl.Segmenter().segment(word), ({ segment }) => segment);
+  return characters(word);
 }
 
 /** A table with a header line; columns share `width` by their weights. */

@@ -42,12 +42,16 @@ export interface DemoPlaces {
   readonly serves: boolean;
 }
 
+const commands = ['run', 'jobs', 'logs', 'cancel', 'results', 'demo'];
+
 /** A mistake in the arguments; the text is for the person who typed them. */
 export class UsageError extends Error {}
 
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const { values, positionals } = parse(argv);
   const [command = '', ...operands] = positionals;
+  if (command !== '' && !commands.includes(command))
+    throw new UsageError(`there is no command ${command}`);
   return {
     command,
     operands,

@@ -58,12 +58,17 @@ function readId(text: string, place: { path: string; line: number }): string | u
 }
 
 function parseRecord(text: string, place: { path: string; line: number }): Record<string, unknown> {
+  const record = parseJson(text, place);
+  if (typeof record === 'object' && record !== null && !Array.isArray(record))
+    return record as Record<string, unknown>;
+  const detail = Array.isArray(record) ? 'array' : record === null ? 'null' : typeof record;
+  throw jobFailure('inputMalformed', { ...place, detail });
+}
+
+function parseJson(text: string, place: { path: string; line: number }): unknown {
   try {
-    const record: unknown = JSON.parse(text);
-    if (typeof record === 'object' && record !== null && !Array.isArray(record))
-      return record as Record<string, unknown>;
+    return JSON.parse(text);
   } catch (error) {
     throw jobFailure('inputMalformed', { ...place, detail: (error as Error).message }, error);
   }
-  throw jobFailure('inputMalformed', { ...place, detail: 'not a JSON object' });
 }

@@ -50,11 +50,13 @@ export interface JobFiles {
   readonly progressStart?: number;
 }
 
-/** Why an inference gave up, as the runtime itself said it. */
+/** Why a program gave up, in its own words. */
 export interface RunFailure {
-  /** A lowerCamel name of `furo_infer`, for example `modelNotFound`. */
+  /**
+   * A lowerCamel name of `furo_infer`, for example `modelNotFound`, whose message is a sentence in English; or
+   * `lastOutput`: nobody said why, so the message is the last line of the output, often the right one.
+   */
   readonly reason: string;
-  /** A sentence in English: what happened and what to do. */
   readonly message: string;
 }
 

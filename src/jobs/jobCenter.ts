@@ -10,10 +10,11 @@ import { cancelJob } from './cancel';
 import { jobFailure } from './failures';
 import type { Job } from './job';
 import type { JobStore } from './jobStore';
+import { causeFromOutput } from './outcome';
 import { Poller } from './poller';
 import type { Queue } from './queue';
 import { recoverSubmissions } from './recover';
-import { downloadResults, readEnd, unlessUnreadable } from './results';
+import { downloadResults, readEnd, unlessUnreadable, type JobEnd } from './results';
 import { uploadRuntime } from './runtimeUpload';
 import { submitJob, type SubmitPlan } from './submit';
 import { JobWatch } from './watch';
@@ -176,9 +177,15 @@ export class JobCenter implements Disposable {
         watch.end();
         this.#watches.delete(job.id);
       }
-      store.change(job.id, end);
+      store.change(job.id, withCause(end, watch.lastLine));
     } catch (error) {
       if (!isCancellation(error)) this.#parts.log.warn(`end of ${job.name}: ${String(error)}`);
     }
   }
+}
+
+function withCause(end: JobEnd, lastLine: string): JobEnd {
+  if (end.failure || end.phase.kind !== 'finished') return end;
+  const failure = causeFromOutput(end.phase.outcome, lastLine);
+  return failure ? { ...end, failure } : end;
 }

@@ -2,7 +2,7 @@
 // Source of the codes: Command Reference, pjstat PC; `.stats` of real jobs.
 import type { JobStatistics } from '../pjm/jobStatistics';
 import type { QueueEntry } from '../pjm/pjstat';
-import type { Outcome } from './job';
+import type { Outcome, RunFailure } from './job';
 
 /** PJM codes that people meet; words for them are in `words/`. */
 export const pjmCodes = {
@@ -33,4 +33,14 @@ export function outcomeOf(
 /** Tables print 0 where no signal came, `.stats` prints `-`. */
 function withoutZero(signal: number | undefined): number | undefined {
   return signal === 0 ? undefined : signal;
+}
+
+/** Longest part of a line that is kept as a cause. */
+const longestCause = 500;
+
+/** What the last line of the output says about a program that ended with an error by itself. */
+export function causeFromOutput(outcome: Outcome, lastLine: string): RunFailure | undefined {
+  const message = lastLine.trim().slice(0, longestCause);
+  const isOwnError = outcome.kind === 'failed' && outcome.pjmCode === 0 && outcome.exitCode !== 0;
+  return isOwnError && message !== '' ? { reason: 'lastOutput', message } : undefined;
 }

@@ -26,6 +26,9 @@ const statisticsStepMs = 500;
 /** The last event of the runtime is well inside this many bytes. */
 const progressTailBytes = 64 * 1024;
 
+/** What is known about a job once PJM calls it ended. */
+export type JobEnd = Partial<Omit<Job, 'id'>> & Pick<Job, 'phase'>;
+
 /**
  * How a job ended: reads its statistics and brings its files back. A job that PJM no longer knows and that left no
  * statistics becomes `unknown`.
@@ -35,7 +38,7 @@ export async function readEnd(
   job: Job,
   entry: QueueEntry | undefined,
   signal: AbortSignal,
-): Promise<Partial<Job> & Pick<Job, 'phase'>> {
+): Promise<JobEnd> {
   const waitMs = !entry ? 0 : entry.state === 'EXT' ? statisticsWaitMs : unrunStatisticsWaitMs;
   const wanted = { ...parts, waitMs, signal };
   const statistics = await unlessUnreadable(parts, () => readStatistics(wanted, job));

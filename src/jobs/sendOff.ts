@@ -21,6 +21,7 @@ const provenRefusals: ReadonlySet<string> = new Set([
   'submitRefused',
   'commandMissing',
   'remoteFolderUnusable',
+  'channelRefused',
 ]);
 
 /** Puts the record into the store just before pjsub and returns it with PJM's id. */
@@ -56,7 +57,11 @@ async function sendAgain(
       return await queue.submit(submission, signal);
     } catch (error) {
       const isLost = isFailure(error, 'connectionLost') || isFailure(error, 'timedOut');
-      if (!isLost || attempt >= sendAttempts) throw error;
+      if (isLost && attempt < sendAttempts) continue;
+      // Only this attempt was surely not heard.
+      if (isFailure(error, 'channelRefused') && attempt > 1)
+        throw jobFailure('submitLost', { job: '' }, error);
+      throw error;
     }
   }
 }

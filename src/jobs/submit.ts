@@ -1,5 +1,6 @@
 // From a WorkflowJob to a recorded Job: sync, runtime, script, pjsub. Knows no views; tells its steps.
 import { randomUUID } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../base/clock';
 import type { Logger } from '../base/log';
@@ -96,7 +97,11 @@ async function checkWork(
   places: ProjectPlaces,
 ): Promise<void> {
   const { work, name } = plan.job;
-  if (work.kind !== 'inference') return;
+  if (work.kind !== 'inference') {
+    const script = await stat(join(plan.workspaceFolder, work.script)).catch(() => undefined);
+    if (!script?.isFile()) throw jobFailure('inputNotFound', { path: work.script });
+    return;
+  }
   const { input } = work.inference;
   await checkInput(join(plan.workspaceFolder, input), input, plan.signal);
   checkRivals(

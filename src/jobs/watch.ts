@@ -19,6 +19,7 @@ export class JobWatch implements Disposable {
   readonly #tail: Tail | undefined;
   #stop: AbortController | undefined;
   #stopped: Promise<void> = Promise.resolve();
+  #lastLine = '';
   #isDisposed = false;
 
   constructor(parts: WatchParts, jobId: string) {
@@ -29,8 +30,15 @@ export class JobWatch implements Disposable {
       path === undefined
         ? undefined
         : new Tail(parts, path, (text) => {
+            const line = text.trimEnd().split('\n').at(-1) ?? '';
+            if (line !== '') this.#lastLine = line;
             if (!this.#isDisposed) parts.onOutput(jobId, text);
           });
+  }
+
+  /** The last line of the output so far; '' when there was none. */
+  get lastLine(): string {
+    return this.#lastLine;
   }
 
   /** Follows the job, from where an earlier start came to. */

@@ -1,6 +1,7 @@
 // The keys that a login may offer, from an agent and from files, in OpenSSH's order. Knows no connection and no server.
 import { readFile } from 'node:fs/promises';
 import { createAgent, utils, type BaseAgent, type ParsedKey } from 'ssh2';
+import { isFailure, type Failure } from '../base/failure';
 import type { Logger } from '../base/log';
 import type { Endpoint } from './endpoint';
 import { detailOf, sshFailure } from './failures';
@@ -35,9 +36,12 @@ export class Credentials {
     private readonly log: Logger,
   ) {}
 
-  /** Agent keys named by files first, then file keys, then the other agent keys; at most six. */
+  /**
+   * Agent keys named by files first, then file keys, then the other agent keys; at most six. Throws
+   * `keyFileUnreadable` when there would be none because of a file.
+   */
   async keysFor(endpoint: Endpoint): Promise<SigningKey[]> {
-    const [agentKeys, fileKeys] = await Promise.all([
+    const [agentKeys, { keys: fileKeys, problem }] = await Promise.all([
       this.#agentKeys(endpoint),
       this.#fileKeys(endpoint.identityFiles),
     ]);
@@ -46,7 +50,9 @@ export class Credentials {
     const named = agentKeys.filter((key) => isIn(fileKeys, key));
     const others = endpoint.identitiesOnly ? [] : agentKeys.filter((key) => !isIn(fileKeys, key));
     const fromFiles = fileKeys.filter((key) => !isIn(named, key));
-    return [...named, ...fromFiles, ...others].slice(0, MAX_KEYS);
+    const all = [...named, ...fromFiles, ...others];
+    if (all.length === 0 && problem) throw problem;
+    return all.slice(0, MAX_KEYS);
   }
 
   async #agentKeys(endpoint: Endpoint): Promise<SigningKey[]> {
@@ -66,18 +72,25 @@ export class Credentials {
     }
   }
 
-  async #fileKeys(files: readonly string[]): Promise<SigningKey[]> {
+  async #fileKeys(
+    files: readonly string[],
+  ): Promise<{ keys: SigningKey[]; problem: Failure | undefined }> {
+    let problem: Failure | undefined;
     const keys = await Promise.all(
       files.map(async (file) => {
         try {
           return await this.#fileKey(file);
         } catch (error) {
-          this.log.warn(`key file left out: ${file}`, detailOf(error));
+          const detail = detailOf(error);
+          this.log.warn(`key file left out: ${file}`, detail);
+          problem ??= isFailure(error)
+            ? error
+            : sshFailure('keyFileUnreadable', { file, detail }, error);
           return undefined;
         }
       }),
     );
-    return keys.filter((key) => key !== undefined);
+    return { keys: keys.filter((key) => key !== undefined), problem };
   }
 
   async #fileKey(file: string): Promise<SigningKey> {
@@ -175,7 +188,10 @@ async function readPublicHalf(file: string): Promise<ParsedKey> {
   const blob = publicBlobOf(text.toString('latin1'));
   const line = blob
     ? `${keyTypeOf(blob)} ${blob.toString('base64')}`
-    : await readKeyFile(`${file}.pub`);
+    : await readFile(`${file}.pub`).catch((error: unknown) => {
+        const detail = own instanceof Error ? detailOf(own) : 'no private key';
+        throw sshFailure('keyFileUnreadable', { file, detail }, error);
+      });
   const parsed: unknown = utils.parseKey(line);
   if (parsed instanceof Error) throw own instanceof Error ? own : parsed;
   return parsed as ParsedKey;

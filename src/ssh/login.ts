@@ -85,11 +85,22 @@ export class Login {
     }
     const allows = (name: string): boolean => methodsLeft?.includes(name) ?? false;
     if (!this.#isSecondStep && allows('publickey')) {
-      this.#keys ??= await this.options.credentials.keysFor(this.options.endpoint);
+      this.#keys ??= await this.#readKeys();
       const key = this.#keys.shift();
       if (key) return { type: 'agent', username, agent: this.#offer(key) };
     }
     return this.#isSecondStep || allows('keyboard-interactive') ? this.#keyboard() : false;
+  }
+
+  /** A key file that cannot be read is the cause to name, but a keyboard login may still follow. */
+  async #readKeys(): Promise<SigningKey[]> {
+    try {
+      return await this.options.credentials.keysFor(this.options.endpoint);
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      this.#firstProblem ??= error;
+      return [];
+    }
   }
 
   #offer(key: SigningKey): OneKeyAgent {

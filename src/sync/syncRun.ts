@@ -133,8 +133,16 @@ export class SyncRun {
     try {
       return await step();
     } catch (error) {
-      if (!isFailure(error, 'permissionDenied')) throw error;
-      throw syncFailure('remoteNotWritable', { path: this.#at(path), detail: '' }, error);
+      if (isFailure(error, 'permissionDenied'))
+        throw syncFailure('remoteNotWritable', { path: this.#at(path), detail: '' }, error);
+      // A file stands where a folder must be, for example; the server says no more than "Failure".
+      if (isFailure(error, 'remoteFileFailed') && error.values['operation'] === 'makeFolder')
+        throw syncFailure(
+          'remoteNotWritable',
+          { path: String(error.values['path']), detail: String(error.values['detail']) },
+          error,
+        );
+      throw error;
     }
   }
 

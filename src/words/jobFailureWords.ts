@@ -1,6 +1,7 @@
 // Words for the failures of jobs/.
 import type { JobFailureReason } from '../jobs/failures';
 import type { FailureWords } from './failureText';
+import { kindText } from './problemText';
 
 export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> = {
   settingsMissing: {
@@ -16,7 +17,7 @@ export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> =
       t(
         'The setting {0} has a value that cannot be used (expected: {1}).',
         v('key'),
-        v('expected'),
+        kindText(v('expected'), t),
       ),
     actions: ['openSettings'],
   },

@@ -59,7 +59,7 @@ function readFile(reader: YamlReader, contents: Node | null): JobEntry[] {
       reader.report('jobNameUnusable', pair.key, { job: key });
       return [];
     }
-    const map = reader.map(key, pair.value);
+    const map = reader.map(key, pair.value, pair.key);
     const job = map && readJob(reader, key, map);
     const line = reader.rangeOf(pair.key).startLine;
     return job ? [{ ...job, line, settings: { ...defaults, ...job.settings } }] : [];

@@ -76,10 +76,10 @@ export class YamlReader {
     return found;
   }
 
-  /** The node as a mapping; anything else is a problem. An empty value counts as an empty mapping. */
-  map(key: string, node: Node | null): YAMLMap | undefined {
+  /** The node as a mapping; anything else is a problem, told at `keyNode` when there is no value at all. */
+  map(key: string, node: Node | null, keyNode?: Node): YAMLMap | undefined {
     if (isMap(node)) return node;
-    this.report('valueWrong', node, { key, expected: 'map' });
+    this.report('valueWrong', node ?? keyNode, { key, expected: 'map' });
     return undefined;
   }
 
@@ -114,10 +114,17 @@ function readValue(node: Node | null, kind: FieldKind): FieldValue | undefined {
       textOf(pair.key),
       textOf(pair.value),
     ]);
-    const isWhole = entries.every(([name, value]) => name !== undefined && value !== undefined);
+    const isWhole = entries.every(
+      ([name, value]) => name !== undefined && isVariableName(name) && value !== undefined,
+    );
     return isWhole ? (Object.fromEntries(entries) as Record<string, string>) : undefined;
   }
   return readScalar(node, kind);
+}
+
+/** What a shell exports: the names go into the job script as they are. */
+function isVariableName(text: string): boolean {
+  return /^[A-Za-z_]\w*$/.test(text);
 }
 
 function readScalar(node: Node | null, kind: FieldKind): string | number | undefined {

@@ -1,5 +1,5 @@
 // Runs the suite of test/workbench/host inside the extension host of the newest and of the oldest VS Code.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { format } from 'node:util';
@@ -10,5 +10,117 @@ import { pageAddress, startEditor, type RunningEditor } from '../../scripts/step
 import { startSimulatedFuro } from '../../src/simulator/simulatedFuro';
 import { vsixFile } from './globalSetup';
 import type { HostResult } from './host';
+import { sayMark } from './host/say';
 import { setStage, type Stage } from './host/stage.mjs';
 import { workbenchObstacle } from './workbench';
+
+const obstacle = workbenchObstacle();
+const chromiumPath = process.env['FURO_CHROMIUM'] ?? '/usr/bin/chromium';
+const isCi = process.env['CI'] === 'true';
+/** Start of the editor, its page and all tests; under load twice what it needs. */
+const runLimitMs = 240_000;
+/** Short delays: what is tested here is the extension host, not the queue. */
+const scheduling = { schedulingDelayMs: 200, terminationMs: 200 };
+
+interface HostRun {
+  /** What VS Code would exit with. */
+  readonly exitCode: number;
+  readonly results: readonly HostResult[];
+}
+
+async function runHostSuite(editorName: EditorName): Promise<HostRun> {
+  const work = mkdtempSync(join(tmpdir(), 'furo-host-'));
+  const furo = await startSimulatedFuro({ root: join(work, 'furo'), scheduling });
+  let editor: RunningEditor | undefined;
+  try {
+    const place = join(work, 'editor');
+    const userData = join(place, 'user-data');
+    const stage = await setStage({ work, userData, endpoint: furo.endpoint });
+    editor = await startEditor({
+      program: await setUpCodeServer(editorName, () => undefined),
+      work: place,
+      extensions: [vsixFile],
+      hostTests: true,
+      env: stage.env,
+    });
+    const { exitCode, lines } = await runInPage(editor, stage);
+    report(lines, existsSync(stage.results));
+    return { exitCode, results: JSON.parse(readFileSync(stage.results, 'utf8')) as HostResult[] };
+  } finally {
+    await editor?.stop();
+    await furo.dispose();
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Prints what the suite said; all that VS Code said only where the suite did not come to its end. */
+function report(lines: readonly string[], hasResults: boolean): void {
+  const own = lines.filter((line) => line.startsWith(sayMark));
+  console.log((hasResults ? own : lines).join('\n'));
+}
+
+/** Opens the page that starts the suite and waits for its exit code. */
+async function runInPage(
+  editor: RunningEditor,
+  stage: Stage,
+): Promise<{ exitCode: number; lines: string[] }> {
+  const browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox'] });
+  try {
+    const context = await browser.newContext();
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    const page = await context.newPage();
+    const lines: string[] = [];
+    const ended = exitCodeOf(page, lines);
+    const remote = (path: string) => `vscode-remote://127.0.0.1:${editor.port}${path}`;
+    await page.goto(
+      pageAddress(editor, stage.workspace, [
+        ['extensionDevelopmentPath', remote(stage.emptyExtension)],
+        ['extensionTestsPath', remote(stage.suite)],
+        ['enableProposedApi', ''],
+        ['skipWelcome', 'true'],
+      ]),
+    );
+    return { exitCode: await ended, lines };
+  } finally {
+    await browser.close();
+  }
+}
+
+function exitCodeOf(page: Page, lines: string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => {
+      const last = lines.slice(-40).join('\n');
+      reject(new Error(`the suite did not end in ${runLimitMs / 1000} s:\n${last}`));
+    }, runLimitMs);
+    const end = (code: number) => {
+      clearTimeout(late);
+      resolve(code);
+    };
+    const print = (_type: string, values: unknown[]) => {
+      lines.push(format(...values));
+    };
+    page.exposeFunction('codeAutomationExit', end).catch(reject);
+    page.exposeFunction('codeAutomationLog', print).catch(reject);
+  });
+}
+
+// The suite runs while vitest collects, so that each of its tests has a line of its own here.
+for (const editorName of ['oldest', 'newest'] as const) {
+  describe(`extension host of the ${editorName} VS Code`, async () => {
+    if (obstacle !== undefined) {
+      it.skipIf(!isCi)('runs', () => {
+        throw new Error(obstacle);
+      });
+      return;
+    }
+    const run = await runHostSuite(editorName);
+    for (const { title, state, error } of run.results) {
+      it.skipIf(state === 'pending')(title, () => {
+        if (state === 'failed') throw new Error(error);
+      });
+    }
+    it('ends with exit code 0', () => {
+      expect(run.exitCode).toBe(0);
+    });
+  });
+}

@@ -4,76 +4,88 @@ import { Workbench, workbenchObstacle } from './workbench';
 
 const obstacle = workbenchObstacle();
 
-describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('a whole job in VS Code', () => {
-  let workbench: Workbench;
+describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
+  'a whole job in VS Code',
+  () => {
+    let workbench: Workbench;
 
-  beforeAll(async () => {
-    workbench = await Workbench.open();
-    await workbench.show();
-  }, 180_000);
+    beforeAll(async () => {
+      workbench = await Workbench.open();
+      await workbench.show();
+    }, 180_000);
 
-  afterAll(async () => {
-    await workbench.close();
-  });
+    afterAll(async () => {
+      await workbench.close();
+    });
 
-  afterEach(async ({ task }) => {
-    if (task.result?.state === 'fail') await workbench.picture(`failed ${task.name}`);
-  });
+    afterEach(async ({ task }) => {
+      if (task.result?.state === 'fail') await workbench.picture(`failed ${task.name}`);
+    });
 
-  it('offers to run a .jsonl file in its context menu', async () => {
-    const file = await workbench.unfold('data', 'questions.jsonl');
-    await file.click({ button: 'right' });
-    await workbench.menuItem('Run on Furo cx-single').waitFor();
-    await workbench.menuItem(/^Run on Furo$/).hover();
-    await workbench.menuItem(/cx-share/).waitFor();
-    await workbench.picture('1-menu');
-    await workbench.page.keyboard.press('Escape');
-    await workbench.page.keyboard.press('Escape');
-  });
+    it('offers to run a .jsonl file in its context menu', async () => {
+      const file = await workbench.unfold('data', 'questions.jsonl');
+      await file.click({ button: 'right' });
+      await workbench.menuItem('Run on Furo cx-single').waitFor();
+      await workbench.menuItem(/^Run on Furo$/).hover();
+      await workbench.menuItem(/cx-share/).waitFor();
+      await workbench.picture('1-menu');
+      await workbench.page.keyboard.press('Escape');
+      await workbench.page.keyboard.press('Escape');
+    });
 
-  it('shows the fingerprint of the unknown host before anything is sent', async () => {
-    await workbench.choose(workbench.row('questions.jsonl'), 'Run on Furo cx-single');
-    const dialog = workbench.page.locator('.monaco-dialog-box');
-    await dialog.getByText(workbench.furo!.endpoint.hostKeyFingerprint).waitFor({ timeout: 20_000 });
-    await workbench.picture('2-host-key');
-    await workbench.dialogButton('Trust and Connect').click();
-  });
+    it('shows the fingerprint of the unknown host before anything is sent', async () => {
+      await workbench.choose(workbench.row('questions.jsonl'), 'Run on Furo cx-single');
+      const dialog = workbench.page.locator('.monaco-dialog-box');
+      await dialog
+        .getByText(workbench.furo!.endpoint.hostKeyFingerprint)
+        .waitFor({ timeout: 20_000 });
+      await workbench.picture('2-host-key');
+      await workbench.dialogButton('Trust and Connect').click();
+    });
 
-  it('lists the job while it waits, with the group and the state in words', async () => {
-    await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
-    await workbench.row(/questions.*waiting.*cx-single/).waitFor({ timeout: 30_000 });
-    await workbench.picture('3-waiting');
-  });
+    it('lists the job while it waits, with the group and the state in words', async () => {
+      await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
+      await workbench.row(/questions.*waiting.*cx-single/).waitFor({ timeout: 30_000 });
+      await workbench.picture('3-waiting');
+    });
 
-  it('streams the output while the job runs', async () => {
-    await workbench.row(/questions.*running/).waitFor({ timeout: 30_000 });
-    await workbench.page.locator('.part.panel').getByText('24 records').first().waitFor({ timeout: 30_000 });
-    await workbench.picture('4-running');
-  });
+    it('streams the output while the job runs', async () => {
+      await workbench.row(/questions.*running/).waitFor({ timeout: 30_000 });
+      await workbench.page
+        .locator('.part.panel')
+        .getByText('24 records')
+        .first()
+        .waitFor({ timeout: 30_000 });
+      await workbench.picture('4-running');
+    });
 
-  it('goes on after the window was reloaded in the middle', async () => {
-    await workbench.page.reload();
-    await workbench.row(/questions.*running/).waitFor({ timeout: 60_000 });
-    await workbench.picture('5-reloaded');
-  });
+    it('goes on after the window was reloaded in the middle', async () => {
+      await workbench.page.reload();
+      await workbench.row(/questions.*running/).waitFor({ timeout: 60_000 });
+      await workbench.picture('5-reloaded');
+    });
 
-  it('tells the end once, and opens the answers as a table', async () => {
-    const toast = workbench.toast(/questions.*done, 24 of 24 answered/);
-    await toast.waitFor({ timeout: 120_000 });
-    await workbench.picture('6-ended');
-    await workbench.page.locator('.notifications-toasts').getByRole('button', { name: 'Open Results' }).click();
-    const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
-    await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
-    await view.getByText(/Tokyo/).first().waitFor();
-    await workbench.row(/questions.*done.*cx-single/).waitFor();
-    await workbench.picture('7-results');
-  });
+    it('tells the end once, and opens the answers as a table', async () => {
+      const toast = workbench.toast(/questions.*done, 24 of 24 answered/);
+      await toast.waitFor({ timeout: 120_000 });
+      await workbench.picture('6-ended');
+      await workbench.page
+        .locator('.notifications-toasts')
+        .getByRole('button', { name: 'Open Results' })
+        .click();
+      const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
+      await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
+      await view.getByText(/Tokyo/).first().waitFor();
+      await workbench.row(/questions.*done.*cx-single/).waitFor();
+      await workbench.picture('7-results');
+    });
 
-  it('lost and doubled no line of the output over the reload', () => {
-    const output = workbench.outputOf(/questions/);
-    const starts = output.match(/24 records/g) ?? [];
-    // Once in the channel of the first window, once in that of the reloaded one.
-    expect(starts.length).toBe(2);
-    expect(output.match(/Finished: 24 answered/g)?.length).toBe(1);
-  });
-});
+    it('lost and doubled no line of the output over the reload', () => {
+      const output = workbench.outputOf(/questions/);
+      const starts = output.match(/24 records/g) ?? [];
+      // Once in the channel of the first window, once in that of the reloaded one.
+      expect(starts.length).toBe(2);
+      expect(output.match(/Finished: 24 answered/g)?.length).toBe(1);
+    });
+  },
+);

@@ -1,9 +1,27 @@
 // A real VS Code workbench with the packed extension, a simulated Furo beside it and Chromium in front of it.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type Browser, type BrowserContext, type Locator, type Page } from 'playwright-core';
-import { editorObstacle, setUpCodeServer, type EditorName } from '../../scripts/steps/codeServer.mjs';
+import {
+  chromium,
+  type Browser,
+  type BrowserContext,
+  type Locator,
+  type Page,
+} from 'playwright-core';
+import {
+  editorObstacle,
+  setUpCodeServer,
+  type EditorName,
+} from '../../scripts/steps/codeServer.mjs';
 import { pageAddress, startEditor, type RunningEditor } from '../../scripts/steps/startEditor.mjs';
 import { startSimulatedFuro, type SimulatedFuro } from '../../src/simulator/simulatedFuro';
 import { root, vsixFile } from './globalSetup';
@@ -78,12 +96,20 @@ export class Workbench {
   /** Opens the example folder and waits for the explorer and for the extension's status bar item. */
   async show(): Promise<void> {
     await this.page.goto(pageAddress(this.editor, this.folder));
-    await this.row('furo.yaml').waitFor({ timeout: 90_000 });
-    await this.statusItem().waitFor({ timeout: 90_000 });
+    try {
+      await this.row('furo.yaml').waitFor({ timeout: 60_000 });
+      await this.statusItem().waitFor({ timeout: 60_000 });
+    } catch (error) {
+      await this.picture('failed to open');
+      throw error;
+    }
   }
 
   statusItem(): Locator {
-    return this.page.locator('.statusbar-item').getByText(/^ *Furo/).first();
+    return this.page
+      .locator('.statusbar-item')
+      .getByText(/^ *Furo/)
+      .first();
   }
 
   /** Unfolds a folder of the explorer; a click may come before the tree listens. */
@@ -119,7 +145,11 @@ export class Workbench {
     await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input.input').first();
     await input.fill(`>${title}`);
-    await this.page.locator('.quick-input-list').getByRole('option', { name: title }).first().click();
+    await this.page
+      .locator('.quick-input-list')
+      .getByRole('option', { name: title })
+      .first()
+      .click();
   }
 
   dialogButton(name: string): Locator {

@@ -37,7 +37,9 @@ export function jobItem(job: Job): vscode.TreeItem {
   const item = new vscode.TreeItem(job.name);
   const state = [phaseText(job.phase, t), progressText(job, t)].filter(Boolean).join(', ');
   item.id = job.id;
-  item.description = [shortStateText(job, t), job.resourceGroup, timeText(job)].filter(Boolean).join(' · ');
+  item.description = [shortStateText(job, t), job.resourceGroup, timeText(job)]
+    .filter(Boolean)
+    .join(' · ');
   item.tooltip = tooltip(job, state);
   item.iconPath = icon(job);
   item.accessibilityInformation = {

@@ -66,7 +66,9 @@ export class JobTree implements vscode.TreeDataProvider<TreeNode>, Disposable {
     this.#changed.fire(undefined);
     const live = this.#store.all.filter(isLive).length;
     this.#view.badge =
-      live === 0 ? undefined : { value: live, tooltip: vscode.l10n.t('waiting or running: {0}', live) };
+      live === 0
+        ? undefined
+        : { value: live, tooltip: vscode.l10n.t('waiting or running: {0}', live) };
   }
 }
 

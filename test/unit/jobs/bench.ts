@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import ssh2 from 'ssh2';
 import { expect } from 'vitest';
 import { systemClock } from '../../../src/base/clock';
 import { DisposableStore } from '../../../src/base/disposable';
@@ -15,6 +16,7 @@ import { openMachine } from '../../../src/jobs/openMachine';
 import type { ConnectionSettings } from '../../../src/settings';
 import { remotePath, type Remote, type RemotePath } from '../../../src/ssh/remote';
 import type { SshPrompts } from '../../../src/ssh/prompts';
+import { keepKeyPair } from '../../../src/simulator/keys';
 import { findMarked, machineMarker } from '../../../src/simulator/processes';
 import {
   startSimulatedFuro,
@@ -84,6 +86,16 @@ export interface PythonOptions {
   readonly jobFileChanges?: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * One of 256 ed25519 keys that ssh2 1.17 makes is malformed: its generator strips a leading zero byte of the public
+ * half. The simulator keeps pairs that it finds, so good ones are laid out for it.
+ */
+function makeKeys(folder: string): void {
+  for (const name of ['id_ed25519', 'host_key', 'other_host_key'])
+    while (ssh2.utils.parseKey(keepKeyPair(folder, name).privateText) instanceof Error)
+      rmSync(join(folder, name));
+}
+
 /** The real interpreter, after the job file got the changes of the test. */
 function pythonWrapper(root: string, interpreter: string): string {
   const program =
@@ -122,6 +134,7 @@ export class Bench {
     writeFileSync(python, pythonWrapper(root, interpreter ?? '/usr/bin/env python3 -S'), {
       mode: 0o755,
     });
+    makeKeys(join(root, 'keys'));
     writeFileSync(join(root, 'changes.json'), JSON.stringify(jobFileChanges ?? {}));
     const furo = await startSimulatedFuro({
       root,
@@ -213,7 +226,9 @@ function openWindow(bench: Bench, options: WindowOptions): Window {
       const told = [JSON.stringify(now()?.phase), ...lines, outputs.get(id)];
       throw new Error(`${String(error)}\n${told.join('\n')}`);
     });
-    return now() as Job;
+    const job = now();
+    if (!job) throw new Error(`job ${id} left the list`);
+    return job;
   };
   return {
     remote,

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Bench, jobOf, script, type Window } from './bench';
+import { Bench, inferenceOf, jobOf, script, type Window } from './bench';
 
 let bench: Bench;
 let window: Window;
@@ -51,6 +51,7 @@ it('calls a job failed that ends with exit code 3, though PJM says EXT', async (
   expect(ended.phase).toMatchObject({
     outcome: { kind: 'failed', exitCode: 3, pjmCode: 0, signal: undefined },
   });
+  expect(ended.failure).toEqual({ reason: 'lastOutput', message: 'before' });
   expect(window.outputOf(job.id)).toBe('before\n');
 });
 
@@ -92,4 +93,25 @@ it('keeps and counts what a job wrote before the elapse limit killed it', async 
   expect(lines.length).toBeLessThan(40);
   const file = join(String(ended.resultsFolder), `slow.${String(ended.pjmId)}.out`);
   expect(readFileSync(file, 'utf8')).toContain(`line ${String(lines.length - 1)}\n`);
+});
+
+it('names the package that the environment of an inference lacks', async () => {
+  bench.write('in.jsonl', '{"id":"a","prompt":"x"}\n');
+  const job = await window.submit(jobOf('answer', inferenceOf('in.jsonl')));
+  const ended = await window.ended(job.id);
+  expect(ended.phase).toMatchObject({ outcome: { kind: 'failed', exitCode: 1 } });
+  expect(ended.failure).toEqual({
+    reason: 'lastOutput',
+    message: expect.stringMatching(/^ModuleNotFoundError: No module named '\w+'$/) as string,
+  });
+});
+
+it('says that the environment does not exist', async () => {
+  bench.write('a.py', 'print(1)\n');
+  const work = { kind: 'python', script: 'a.py', arguments: [] } as const;
+  const job = await window.submit(jobOf('a', work, { condaEnvironment: 'missing' }));
+  const ended = await window.ended(job.id);
+  expect(ended.phase).toMatchObject({ outcome: { kind: 'failed', pjmCode: 0 } });
+  expect(window.outputOf(job.id)).toContain('missing');
+  expect(ended.failure?.message).not.toBe('');
 });

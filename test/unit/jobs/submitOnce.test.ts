@@ -23,6 +23,12 @@ afterEach(async () => {
   await bench.stop();
 });
 
+function newest({ store }: Window): Job {
+  const job = store.all[0];
+  if (!job) throw new Error('the list is empty');
+  return job;
+}
+
 /** A pjsub that tells when it was called and goes on when it may. */
 function slowPjsub(): { isCalled: () => boolean; release: () => void } {
   const called = join(bench.root, 'called');
@@ -134,7 +140,7 @@ describe('a connection that is cut while pjsub runs', () => {
     await submitting.catch((error: unknown) => {
       expect(error).toMatchObject({ reason: 'submitLost' });
     });
-    const { id } = window.store.all[0] as Job;
+    const { id } = newest(window);
     expect((await window.ended(id, 15_000)).phase).toMatchObject({
       outcome: { kind: 'succeeded' },
     });
@@ -152,7 +158,7 @@ describe('a connection that is cut while pjsub runs', () => {
       reason: 'submitLost',
       values: { job: 'hello' },
     });
-    const record = window.store.all[0] as Job;
+    const record = newest(window);
     expect(record.phase.kind).toBe('submitting');
     pjsub.release();
     bench.furo.faults.clear();
@@ -173,7 +179,7 @@ describe('a window that is closed in between', () => {
     const next = bench.window();
     expect(next.store.all.map(({ phase }) => phase.kind)).toEqual(['submitting']);
     await next.center.resume();
-    const { id } = next.store.all[0] as Job;
+    const { id } = newest(next);
     expect((await next.ended(id)).phase).toMatchObject({ outcome: { kind: 'succeeded' } });
     expect(bench.takenJobs).toBe(1);
   });
@@ -183,7 +189,7 @@ describe('a window that is closed in between', () => {
     await window.ended(job.id);
     window.close();
     // What a power cut right after the record leaves: no pjsub was ever called.
-    const { pjmId, ...rest } = window.store.get(job.id) as Job;
+    const { pjmId, ...rest } = newest(window);
     const open: Job = { ...rest, id: 'never', phase: { kind: 'submitting', sinceMs: 1 } };
     expect(pjmId).toBeDefined();
     await bench.memory.update('furo.jobs', { version: 1, jobs: [open] });
@@ -205,7 +211,7 @@ describe('a person who cancels', () => {
     abort.abort();
     await expect(submitting).rejects.toMatchObject({ name: 'AbortError' });
     pjsub.release();
-    const { id } = window.store.all[0] as Job;
+    const { id } = newest(window);
     expect((await window.ended(id)).phase).toMatchObject({ outcome: { kind: 'succeeded' } });
     expect(bench.takenJobs).toBe(1);
   });

@@ -1,19 +1,25 @@
 // The packed extension starts by itself, quickly, and registers what its manifest promises.
 import assert from 'node:assert/strict';
-import { performance } from 'node:perf_hooks';
 import { suite, test } from 'mocha';
 import * as vscode from 'vscode';
 import { extensionId, ourExtension, until } from './host';
+import { say } from './say';
 
 /** Activation may not be felt by the person who opens a window. */
 const activationLimitMs = 50;
 
-/** Milliseconds between two marks that the extension host sets around each activation. */
-function between(from: string, to: string): number {
+/** The marks that VS Code sets for itself in its extension host, in milliseconds. */
+function marks(): readonly { name: string; startTime: number }[] {
+  const keeper = (
+    globalThis as { MonacoPerformanceMarks?: { getMarks(): ReturnType<typeof marks> } }
+  ).MonacoPerformanceMarks;
+  assert.ok(keeper, 'this VS Code keeps no performance marks');
+  return keeper.getMarks();
+}
+
+function millisecondsBetween(from: string, to: string): number {
   const at = (name: string) => {
-    const mark = performance
-      .getEntriesByType('mark')
-      .find((entry) => entry.name === `code/extHost/${name}/${extensionId}`);
+    const mark = marks().find((entry) => entry.name === `code/extHost/${name}/${extensionId}`);
     assert.ok(mark, `VS Code set no mark ${name}`);
     return mark.startTime;
   };
@@ -24,18 +30,14 @@ suite('activation', () => {
   test('starts by itself once the window is up', async () => {
     const extension = ourExtension();
     await until('the active extension', () => extension.isActive || undefined, 60_000);
-    assert.equal(extension.packageJSON.main, './dist/extension.js');
-    const isUnderDevelopment = extension.extensionPath.includes('empty-extension');
-    assert.equal(isUnderDevelopment, false);
+    assert.match(extension.extensionPath, /furo-workflows\.furo-workflows-\d/);
   });
 
   test(`activate takes less than ${activationLimitMs} ms`, () => {
-    const loading = between('willLoadExtensionCode', 'didLoadExtensionCode');
-    const activating = between('willActivateExtension', 'didActivateExtension');
-    console.log(
-      `VS Code ${vscode.version}: code loaded in ${loading.toFixed(1)} ms, activate took ${activating.toFixed(1)} ms`,
-    );
-    assert.ok(activating < activationLimitMs, `activate took ${activating.toFixed(1)} ms`);
+    const loading = millisecondsBetween('willLoadExtensionCode', 'didLoadExtensionCode');
+    const activating = millisecondsBetween('willActivateExtension', 'didActivateExtension');
+    say(`VS Code ${vscode.version}: code loaded in ${loading} ms, activate took ${activating} ms`);
+    assert.ok(activating < activationLimitMs, `activate took ${activating} ms`);
   });
 
   test('every command of the manifest is registered', async () => {

@@ -39,9 +39,12 @@ suite('commands', () => {
       await vscode.commands.executeCommand('furo.newWorkflow');
       const document = vscode.window.activeTextEditor?.document;
       assert.equal(document?.uri.toString(), file.toString());
-      const { value, problems } = loadWorkflow(document.getText());
+      // The editor may first show what the earlier file of this name held.
+      const { problems } = await until('the new text', () => {
+        const read = loadWorkflow(document.getText());
+        return read.value.length === 1 ? read : undefined;
+      });
       assert.deepEqual(problems, []);
-      assert.equal(value.length, 1);
       await delay(500);
       assert.deepEqual(ourDiagnostics(file), []);
     } finally {
@@ -91,7 +94,7 @@ suite('commands', () => {
   test('the preview saves the editor first, so it shows what is on the screen', async () => {
     const file = workspaceFile('fresh.sh');
     await writeText(file, '#!/bin/bash\n#PJM -L rscgrp=cx-share\n#PJM -L gpu=1\ntrue\n');
-    const document = await vscode.workspace.openTextDocument(file);
+    const { document } = await vscode.window.showTextDocument(file);
     const edit = new vscode.WorkspaceEdit();
     edit.insert(file, new vscode.Position(3, 0), 'echo typed just now\n');
     await vscode.workspace.applyEdit(edit);

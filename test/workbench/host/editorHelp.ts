@@ -30,8 +30,8 @@ async function hoverOn(document: vscode.TextDocument, line: number, word: string
     new vscode.Position(line, column),
   );
   return hovers
-    .flatMap(({ contents }) => contents)
-    .map((content) => (typeof content === 'string' ? content : content.value))
+    .flatMap(({ contents }) => contents as vscode.MarkdownString[])
+    .map(({ value }) => value)
     .join('\n');
 }
 
@@ -46,7 +46,7 @@ suite('editor help', () => {
     });
     const first = problems[0]!;
     assert.equal(first.range.start.line, 1);
-    assert.equal(document.getText(first.range), 'cx-shar');
+    assert.match(document.getText(first.range), /cx-shar$/);
     assert.equal(first.severity, vscode.DiagnosticSeverity.Error);
     assert.match(first.message, /cx-shar/);
   });
@@ -72,8 +72,10 @@ suite('editor help', () => {
   });
 
   test('our own examples have no problems', async () => {
-    const files = await vscode.workspace.findFiles('{furo.yaml,scripts/*.sh}');
-    assert.ok(files.length >= 4);
+    const scripts = await vscode.workspace.fs.readDirectory(workspaceFile('scripts'));
+    const names = scripts.map(([name]) => `scripts/${name}`).filter((name) => name.endsWith('.sh'));
+    assert.ok(names.length >= 3);
+    const files = ['furo.yaml', ...names].map(workspaceFile);
     for (const file of files) await vscode.window.showTextDocument(file);
     // Problems of an opened document are computed at once; a wrong script shows that they are now there.
     const wrong = await openScript('#PJM -L rscgrp=nowhere');

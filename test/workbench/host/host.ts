@@ -43,18 +43,13 @@ export async function until<T>(
 
 /** Runs a command that asks with a quick pick, and takes the chosen row (0 is the first). */
 export async function commandWithPick(id: string, argument: unknown, row: number): Promise<void> {
-  let isDone = false;
-  const done = Promise.resolve(vscode.commands.executeCommand(id, argument)).finally(() => {
-    isDone = true;
-  });
-  for (let moved = 0; !isDone; ) {
-    await delay(700);
-    // Moving in a list that is not there yet does nothing, so the list gets time first.
-    for (; moved < row; moved += 1)
-      await vscode.commands.executeCommand('workbench.action.quickOpenSelectNext');
-    await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
-  }
-  await done;
+  const run = Promise.resolve(vscode.commands.executeCommand(id, argument)).then(() => 'done');
+  // The list opens a moment after the command was called, and moving in a list that is not there does nothing.
+  await delay(700);
+  for (let moved = 0; moved < row; moved += 1)
+    await vscode.commands.executeCommand('workbench.action.quickOpenSelectNext');
+  do await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
+  while ((await Promise.race([run, delay(500, 'asking')])) === 'asking');
 }
 
 export function ourDiagnostics(uri: vscode.Uri): vscode.Diagnostic[] {

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Mocha from 'mocha';
+import { say } from './say';
 
 /** One line of the results file, for the runner outside. */
 export interface HostResult {
@@ -16,6 +17,7 @@ const testTimeoutMs = 90_000;
 
 export async function run(): Promise<void> {
   const mocha = new Mocha({ ui: 'tdd', color: false, timeout: testTimeoutMs });
+  Mocha.reporters.Base.consoleLog = say;
   mocha.addFile(join(__dirname, 'suite.cjs'));
   const results: HostResult[] = [];
   const failures = await new Promise<number>((resolve) => {
@@ -32,6 +34,6 @@ export async function run(): Promise<void> {
   const file = process.env['FURO_HOST_RESULTS'];
   if (file !== undefined) writeFileSync(file, JSON.stringify(results));
   const count = (state: HostResult['state']) => results.filter((r) => r.state === state).length;
-  console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('pending')} pending`);
+  say(`${count('passed')} passed, ${count('failed')} failed, ${count('pending')} pending`);
   if (failures > 0 || results.length === 0) throw new Error(`${failures} tests failed`);
 }

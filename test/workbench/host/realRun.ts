@@ -3,65 +3,22 @@ import assert from 'node:assert/strict';
 import { suite, suiteSetup, suiteTeardown, test } from 'mocha';
 import * as vscode from 'vscode';
 import { commandWithPick, simulatedEndpoint, until, workspaceFile, writeText } from './host';
+import { quickScript, results } from './quickJob';
 
-const script = `#!/bin/bash
-#PJM -L rscgrp=cx-share
-#PJM -L gpu=1
-#PJM -L elapse=0:05:00
-#PJM -j
-#PJM -S
-echo "hello from job $PJM_JOBID"
-echo "made by the job" > made.txt
-`;
-
-/** Names in `furo-results` that begin with the job's name. */
-async function resultFolders(name: string): Promise<string[]> {
-  const entries = await Promise.resolve(
-    vscode.workspace.fs.readDirectory(workspaceFile('furo-results')),
-  ).catch(() => []);
-  return entries.map(([entry]) => entry).filter((entry) => entry.startsWith(`${name}.`));
-}
-
-async function readText(path: string): Promise<string> {
-  return new TextDecoder().decode(await vscode.workspace.fs.readFile(workspaceFile(path)));
-}
-
-/** Waits for the first folder with both files; a folder may be seen before it is full. */
-function resultsOf(name: string): Promise<{ id: string; output: string; statistics: string }> {
-  return until(
-    `results of ${name}`,
-    async () => {
-      const folder = (await resultFolders(name))[0];
-      if (folder === undefined) return undefined;
-      const id = folder.slice(name.length + 1);
-      const files = [`${name}.${id}.out`, `${name}.${id}.stats`];
-      const texts = await Promise.all(
-        files.map((file) => readText(`furo-results/${folder}/${file}`).catch(() => undefined)),
-      );
-      const [output, statistics] = texts;
-      return output && statistics ? { id, output, statistics } : undefined;
-    },
-    75_000,
-  );
-}
-
-suite('a job on the simulated Furo', function () {
+suite('a job on the simulated Furo', () => {
   const endpoint = simulatedEndpoint();
   const furo = () => vscode.workspace.getConfiguration('furo');
   let jobId = '';
 
   suiteSetup(async function () {
-    if (!endpoint) {
-      this.skip();
-      return;
-    }
+    if (!endpoint) this.skip();
     const { host, port, user, identityFile, remoteFolder } = endpoint;
     const values = { host, port, user, identityFile, remoteFolder };
     const global = vscode.ConfigurationTarget.Global;
     for (const [key, value] of Object.entries(values))
       await furo().update(`connection.${key}`, value, global);
     await furo().update('poll.intervalSeconds', 5, global);
-    await writeText(workspaceFile('quick.sh'), script);
+    await writeText(workspaceFile('quick.sh'), quickScript);
   });
 
   suiteTeardown(async () => {
@@ -74,7 +31,7 @@ suite('a job on the simulated Furo', function () {
 
   test('Run on Furo cx-share brings output and statistics into the workspace', async () => {
     await vscode.commands.executeCommand('furo.runOnCxShare', workspaceFile('quick.sh'));
-    const { id, output, statistics } = await resultsOf('quick.sh');
+    const { id, output, statistics } = await results('quick', 1);
     jobId = id;
     assert.match(id, /^\d+$/);
     assert.match(output, new RegExp(`^hello from job ${id}$`, 'm'));
@@ -85,8 +42,9 @@ suite('a job on the simulated Furo', function () {
     await commandWithPick('furo.openOutput', undefined, 0);
     await until('the output channel', () =>
       vscode.workspace.textDocuments.find(
-        ({ uri, getText }) =>
-          uri.scheme === 'output' && getText().includes(`hello from job ${jobId}`),
+        (document) =>
+          document.uri.scheme === 'output' &&
+          document.getText().includes(`hello from job ${jobId}`),
       ),
     );
   });
@@ -98,10 +56,9 @@ suite('a job on the simulated Furo', function () {
 
   test('Run Again submits it once more', async () => {
     await commandWithPick('furo.runAgain', undefined, 0);
-    await until('the second results', async () => {
-      const folders = await resultFolders('quick.sh');
-      return folders.length >= 2 || undefined;
-    });
+    const { id, output } = await results('quick', 2);
+    assert.notEqual(id, jobId);
+    assert.match(output, new RegExp(`^hello from job ${id}$`, 'm'));
   });
 
   test('Refresh works with a connection', async () => {

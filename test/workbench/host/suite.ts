@@ -4,4 +4,6 @@ import './settings';
 import './editorHelp';
 import './commands';
 import './realRun';
+import './tutorial';
 import './quietLog';
+import './refusals';

@@ -1,0 +1,203 @@
+// The program `furo` as a process: what a person types, reads and gets as exit status.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Bench, script, until } from '../unit/jobs/bench';
+
+const program = join(import.meta.dirname, '../../dist/cli.js');
+
+let bench: Bench;
+let config: string;
+
+beforeEach(async () => {
+  bench = await Bench.start();
+  config = join(bench.root, 'config');
+  mkdirSync(config);
+  writeFileSync(join(config, 'known_hosts'), `${bench.furo.endpoint.knownHostsLine}\n`);
+  writeSettings({});
+  bench.write('hello.sh', script('echo "こんにちは"'));
+});
+
+afterEach(async () => {
+  await bench.stop();
+});
+
+function writeSettings(changes: Readonly<Record<string, unknown>>): void {
+  const { host, port, user, identityFile, remoteFolder } = bench.connection;
+  const values = {
+    'furo.connection.host': host,
+    'furo.connection.port': port,
+    'furo.connection.user': user,
+    'furo.connection.identityFile': identityFile,
+    'furo.connection.remoteFolder': remoteFolder,
+    'furo.poll.intervalSeconds': 1,
+    'furo.job.modules': [],
+    ...changes,
+  };
+  writeFileSync(join(config, 'settings.json'), JSON.stringify(values));
+}
+
+interface Run {
+  readonly done: Promise<{ code: number | null; stdout: string; stderr: string }>;
+  stdout(): string;
+  interrupt(): void;
+}
+
+function start(...words: readonly string[]): Run {
+  const { PATH = '' } = process.env;
+  const child = spawn(process.execPath, [program, '-C', bench.workspace, ...words], {
+    env: { PATH, HOME: bench.root, FURO_CONFIG: config, LANG: 'C.UTF-8' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  return {
+    done: new Promise((resolve) => {
+      child.once('close', (code) => {
+        resolve({ code, stdout, stderr });
+      });
+    }),
+    stdout: () => stdout,
+    interrupt: () => child.kill('SIGINT'),
+  };
+}
+
+const furo = (...words: readonly string[]) => start(...words).done;
+
+describe('a job', () => {
+  it('is run, followed and brought back', async () => {
+    const { code, stdout, stderr } = await furo('run', 'hello.sh');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/Job \d+ submitted to cx-share: hello/);
+    expect(stdout).toContain('│ こんにちは\n');
+    expect(stdout).toMatch(/state +done/);
+    const folder = /^Results: (.+)$/m.exec(stdout)?.[1] ?? '';
+    const [, id = ''] = /Job (\d+)/.exec(stdout) ?? [];
+    expect(readFileSync(join(folder, `hello.sh.${id}.out`), 'utf8')).toBe('こんにちは\n');
+  });
+
+  it('that failed gives status 1 and its cause', async () => {
+    bench.write('bad.py', 'raise ValueError("値が違う")\n');
+    const { code, stdout } = await furo('run', 'bad.py');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/state +failed \(exit code 1\)/);
+    expect(stdout).toMatch(/cause +ValueError: 値が違う/);
+  });
+
+  it('goes on without the program, and is found, read and cancelled by the next ones', async () => {
+    bench.write('long.sh', script('echo begun', 'sleep 100'));
+    const { code, stdout } = await furo('run', 'long.sh', '--detach');
+    expect(code).toBe(0);
+    const [, id = ''] = /Job (\d+)/.exec(stdout) ?? [];
+    const out = () => bench.furo.scheduler.snapshot().jobs[0]?.state;
+    await until(() => out() === 'RUN');
+    expect((await furo('jobs')).stdout).toMatch(new RegExp(`${id} .*running`));
+    const following = start('logs', id, '-f');
+    await until(() => following.stdout().includes('begun'));
+    following.interrupt();
+    expect((await following.done).code).toBe(130);
+    expect(out()).toBe('RUN');
+    expect(await furo('cancel', id)).toMatchObject({ code: 0, stderr: '' });
+    await until(() => out() === 'CCL');
+    expect((await furo('jobs')).stdout).toMatch(new RegExp(`${id} .*cancelled`));
+    expect((await furo('logs', id)).stdout).toBe('begun\n');
+  });
+});
+
+describe('a mistake', () => {
+  const lines = Array.from({ length: 16 }, (_, n) => `{"id":${String(n)},"prompt":"x"}\n`).join('');
+
+  it.each([
+    [
+      'no host',
+      { 'furo.connection.host': '' },
+      ['run', 'hello.sh'],
+      'needs these settings first: furo.connection.host',
+    ],
+    [
+      'no remote folder',
+      { 'furo.connection.remoteFolder': '' },
+      ['run', 'hello.sh'],
+      'furo.connection.remoteFolder',
+    ],
+    [
+      'a wrong port',
+      { 'furo.connection.port': 1 },
+      ['run', 'hello.sh'],
+      'does not accept connections on port 1',
+    ],
+    [
+      'a port that is none',
+      { 'furo.connection.port': 'x' },
+      ['run', 'hello.sh'],
+      'furo.connection.port',
+    ],
+    [
+      'a relative remote folder',
+      { 'furo.connection.remoteFolder': 'furo' },
+      ['run', 'hello.sh'],
+      'the remote folder furo cannot be used',
+    ],
+    ['no model', {}, ['run', 'bad.jsonl'], 'names no model'],
+    [
+      'a malformed line 17',
+      { 'furo.inference.model': 'Org/M' },
+      ['run', 'bad.jsonl'],
+      'bad.jsonl, line 17 is not a JSON object',
+    ],
+    ['an unknown group', {}, ['run', 'group.sh'], 'group.sh:2'],
+    ['an elapse over the limit', {}, ['run', 'elapse.sh'], 'elapse.sh:2'],
+    ['an unknown key of furo.yaml', {}, ['run', 'job'], 'furo.yaml:4'],
+    ['a file that is not there', {}, ['run', 'none.py'], 'The file none.py is not in this folder'],
+    ['an unknown job', {}, ['cancel', '123'], 'There is no job 123 in the list'],
+  ])('%s is named, status 1, nothing submitted', async (_what, settings, words, text) => {
+    writeSettings(settings);
+    bench.write('bad.jsonl', `${lines}{"prompt"\n`);
+    bench.write('group.sh', '#!/bin/bash\n#PJM -L rscgrp=cx-nowhere\ntrue\n');
+    bench.write('elapse.sh', '#!/bin/bash\n#PJM -L rscgrp=cx-share,elapse=999:00:00\ntrue\n');
+    bench.write('furo.yaml', 'jobs:\n  job:\n    script: hello.sh\n    nodez: 3\n');
+    const { code, stderr, stdout } = await furo(...words);
+    expect(stderr).toContain(text);
+    expect(stderr).not.toContain('defect');
+    expect(stderr.startsWith('furo: ')).toBe(true);
+    expect(code).toBe(1);
+    expect(stdout).not.toContain('submitted');
+    expect(bench.takenJobs).toBe(0);
+    expect(existsSync(join(bench.workspace, 'furo-results'))).toBe(false);
+  });
+
+  it('an unknown host key is refused where nobody can be asked', async () => {
+    writeFileSync(join(config, 'known_hosts'), '');
+    const { code, stderr } = await furo('run', 'hello.sh');
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('did not accept the key of 127.0.0.1'),
+    ]);
+    expect(readFileSync(join(config, 'known_hosts'), 'utf8')).toBe('');
+  });
+
+  it('a list of jobs of a newer program is left as it is', async () => {
+    await furo('run', 'hello.sh');
+    const { readdirSync } = await import('node:fs');
+    const name = readdirSync(config).find((one) => one.startsWith('jobs-')) ?? '';
+    writeFileSync(join(config, name), '{"furo.jobs":{"version":9,"jobs":[]}}');
+    const { code, stderr } = await furo('jobs');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('another version (9)')]);
+    expect(readFileSync(join(config, name), 'utf8')).toBe('{"furo.jobs":{"version":9,"jobs":[]}}');
+    writeFileSync(join(config, name), '{"furo.jo');
+    const broken = await furo('jobs');
+    expect(broken.code).toBe(1);
+    expect(broken.stderr).not.toContain('defect');
+    expect(readFileSync(join(config, name), 'utf8')).toBe('{"furo.jo');
+  });
+
+  it('wrong words give the usage and status 2', async () => {
+    for (const words of [['walk'], ['run', '--nope'], ['cancel']])
+      expect(await furo(...words)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('furo run') as string,
+      });
+  });
+});

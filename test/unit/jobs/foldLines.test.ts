@@ -1,0 +1,109 @@
+// Output as lines: whatever the pieces, the same text.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LineFolder } from '../../../src/jobs/foldLines';
+
+/** The text that a folder gives for bytes in the given pieces. */
+function folded(bytes: Buffer, cuts: readonly number[]): string {
+  const folder = new LineFolder();
+  const ends = [...cuts.map((cut) => cut % (bytes.length + 1)), 0, bytes.length].sort((a, b) => a - b); // prettier-ignore
+  let text = '';
+  for (const [index, end] of ends.entries())
+    text += folder.push(bytes.subarray(ends[index - 1] ?? 0, end));
+  return text + folder.end();
+}
+
+/** A terminal that knows only `\r` and `\n`, a character at a time. */
+function terminal(text: string): string {
+  let screen = '';
+  let line = '';
+  let isReturned = false;
+  for (const char of text) {
+    if (char === '\n') {
+      screen += `${line}\n`;
+      [line, isReturned] = ['', false];
+    } else if (char === '\r') isReturned = true;
+    else {
+      if (isReturned) line = '';
+      [line, isReturned] = [line + char, false];
+    }
+  }
+  return line === '' ? screen : `${screen}${line}\n`;
+}
+
+const piece = fc.constantFrom(
+  'a',
+  'é',
+  '推',
+  '論',
+  '🦐',
+  '👩‍🔬',
+  ' ',
+  '\r',
+  '\r\n',
+  '\n',
+  '\n',
+  '\r50%',
+);
+const text = fc.array(piece, { maxLength: 60 }).map((pieces) => pieces.join(''));
+const cuts = fc.array(fc.nat(), { maxLength: 20 });
+
+describe('LineFolder', () => {
+  it('gives the same text for any cut of the bytes, and what a terminal shows', () => {
+    fc.assert(
+      fc.property(text, cuts, (whole, at) => {
+        expect(folded(Buffer.from(whole), at)).toBe(terminal(whole));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('gives whole lines only, each once', () => {
+    fc.assert(
+      fc.property(text, cuts, (whole, at) => {
+        const folder = new LineFolder();
+        const bytes = Buffer.from(whole);
+        for (const cut of at) {
+          const given = folder.push(bytes.subarray(0, cut % (bytes.length + 1)));
+          expect(given === '' || given.endsWith('\n')).toBe(true);
+        }
+      }),
+    );
+  });
+
+  it.each([
+    ['a\r\nb\r\n', 'a\nb\n'],
+    ['10%\r20%\r100%\n', '100%\n'],
+    ['10%\r20%\r', '20%\n'],
+    ['last line without end', 'last line without end\n'],
+    ['', ''],
+    ['\r\r\n', '\n'],
+  ])('%j shows as %j', (given, shown) => {
+    expect(folded(Buffer.from(given), [])).toBe(shown);
+  });
+
+  it('keeps a bar that grows for hours in little memory', () => {
+    const folder = new LineFolder();
+    let text = '';
+    for (let n = 0; n < 5000; n += 1)
+      text += folder.push(Buffer.from(`\r${'█'.repeat(50)} ${String(n)}`));
+    expect(text).toBe('');
+    expect(folder.end()).toBe(`${'█'.repeat(50)} 4999\n`);
+  });
+
+  it('passes a line on in parts that is too long to wait for, losing nothing', () => {
+    const folder = new LineFolder();
+    const long = '長い行'.repeat(50_000);
+    const bytes = Buffer.from(`${long}\nnext\n`);
+    let text = '';
+    for (let at = 0; at < bytes.length; at += 1000)
+      text += folder.push(bytes.subarray(at, at + 1000));
+    expect(text + folder.end()).toBe(`${long}\nnext\n`);
+  });
+
+  it('shows a broken byte as the replacement character and goes on', () => {
+    expect(folded(Buffer.from([0x61, 0xff, 0x62, 0x0a, 0xe6, 0x8e]), [3])).toBe(
+      'a\uFFFDb\n\uFFFD\n',
+    );
+  });
+});

@@ -1,0 +1,218 @@
+// The body of a job script, run by the real bash with small stand-ins for `module`, conda and python.
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defaultSettings } from '../../../src/settings';
+import { renderBody } from '../../../src/workflow/launchLine';
+import type { JobSettings, Work } from '../../../src/workflow/workflow';
+
+let root: string;
+let project: string;
+
+beforeEach(async () => {
+  root = await realpath(await mkdtemp(join(tmpdir(), 'furo-launch-')));
+  project = join(root, "project of 研究's");
+  await mkdir(project);
+});
+
+afterEach(async () => {
+  await rm(root, { recursive: true });
+});
+
+interface Outcome {
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const bare: JobSettings = { ...defaultSettings.job, modules: [], condaEnvironment: '' };
+
+async function put(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+  await chmod(path, 0o755);
+}
+
+/** Runs the body as PJM would: a plain bash, no login, with `before` ahead of it. */
+async function runBody(
+  work: Work,
+  settings: Partial<JobSettings> = {},
+  before: readonly string[] = [],
+): Promise<Outcome> {
+  const lines = renderBody(
+    { name: 'j', settings: { ...bare, ...settings }, work },
+    {
+      projectFolder: project,
+      runtimeFolder: join(root, 'run time'),
+      jobFile: join(root, 'runs', "it's", 'job.json'),
+    },
+  );
+  const script = join(root, 'job.sh');
+  await writeFile(script, ['#!/bin/bash', ...before, ...lines, ''].join('\n'));
+  return new Promise((resolve) => {
+    const env = { PATH: `${join(root, 'bin')}:/usr/bin:/bin`, HOME: root };
+    execFile('/bin/bash', [script], { cwd: root, env }, (error, stdout, stderr) => {
+      resolve({ code: error?.code ?? error?.signal ?? 0, stdout, stderr });
+    });
+  });
+}
+
+/** A `python` that tells how it was started and ends with the code of `EXIT`. */
+async function putPython(): Promise<void> {
+  const tell = [
+    '#!/bin/bash',
+    'printf "arg:%s\\n" "$@"',
+    'echo "at:$PWD"',
+    'echo "unbuffered:$PYTHONUNBUFFERED"',
+    'echo "path:$PYTHONPATH"',
+    'echo "conda:$CONDA"',
+    'echo "modules:$MODULES"',
+    'exit "${EXIT:-0}"',
+  ];
+  await put(join(root, 'bin', 'python'), tell.join('\n'));
+}
+
+const python: Work = { kind: 'python', script: 'a.py', arguments: [] };
+const inference: Work = { kind: 'inference', inference: defaultSettings.inference };
+
+describe('the work', () => {
+  it.each([0, 1, 3, 75, 137])('ends the job with its own exit code %d', async (code) => {
+    await putPython();
+    expect((await runBody(python, { environment: { EXIT: String(code) } })).code).toBe(code);
+    expect((await runBody(inference, { environment: { EXIT: String(code) } })).code).toBe(code);
+  });
+
+  it('is a Python program in the project folder, with its arguments as they are', async () => {
+    await putPython();
+    const words = [
+      'plain',
+      'two words',
+      "it's",
+      '"q"',
+      '$HOME',
+      '`id`',
+      '日本語',
+      '',
+      '-x',
+      '*',
+      'a\nb',
+      '\\',
+    ];
+    const { stdout, code } = await runBody({
+      kind: 'python',
+      script: 'scripts/数 える.py',
+      arguments: words,
+    });
+    expect(code).toBe(0);
+    const told = stdout.slice(0, stdout.indexOf('\nat:'));
+    expect(told).toBe(['scripts/数 える.py', ...words].map((word) => `arg:${word}`).join('\n'));
+    expect(stdout).toContain(`at:${project}\nunbuffered:1\n`);
+  });
+
+  it('is the runtime with its own folder first in PYTHONPATH', async () => {
+    await putPython();
+    const { stdout } = await runBody(inference);
+    expect(stdout).toContain(
+      ['-m', 'furo_infer', 'run', join(root, 'runs', "it's", 'job.json')]
+        .map((word) => `arg:${word}`)
+        .join('\n'),
+    );
+    expect(stdout).toContain(`path:${join(root, 'run time')}\n`);
+    const { stdout: withOwn } = await runBody(inference, { environment: { PYTHONPATH: '/own' } });
+    expect(withOwn).toContain(`path:${join(root, 'run time')}:/own\n`);
+  });
+
+  it('is a script of the project', async () => {
+    await put(join(project, 'my job.sh'), 'echo "ran $0"; exit 4\n');
+    const outcome = await runBody({ kind: 'script', script: 'my job.sh' });
+    expect(outcome).toMatchObject({ code: 4, stdout: 'ran my job.sh\n' });
+  });
+
+  it('replaces the shell, so that signals reach it', async () => {
+    await put(join(root, 'bin', 'python'), '#!/bin/bash\necho "$$ $PPID"\nkill -XCPU $$\n');
+    const { stdout, code } = await runBody(python, {}, ['echo "$$"']);
+    const [shell, program] = stdout.split('\n');
+    expect(program?.split(' ')[0]).toBe(shell);
+    expect(code).toBe('SIGXCPU');
+  });
+});
+
+describe('the environment', () => {
+  it('holds values as they were written', async () => {
+    await put(join(root, 'bin', 'python'), '#!/bin/bash\nprintf "%s|" "$A" "$B" "$C" "$D"\n');
+    const environment = { A: 'a b', B: '$HOME `id` "x"', C: "it's", D: '日本\n語' };
+    const { stdout } = await runBody(python, { environment });
+    expect(stdout).toBe(`${Object.values(environment).join('|')}|`);
+  });
+
+  const modulesFile = (line: string) => `module() { ${line}; }\n`;
+
+  it('loads modules in their order, by the function that is already there', async () => {
+    await putPython();
+    const before = [modulesFile('shift; export MODULES="$*"')];
+    const { stdout, code } = await runBody(python, { modules: ['gcc/11.3.0', 'cuda 12'] }, before);
+    expect(code).toBe(0);
+    expect(stdout).toContain('modules:gcc/11.3.0 cuda 12\n');
+  });
+
+  it('ends with the error of a module that cannot be loaded', async () => {
+    await putPython();
+    const before = [modulesFile('echo "no such module" >&2; return 3')];
+    const outcome = await runBody(python, { modules: ['gcc/0'] }, before);
+    expect(outcome).toEqual({ code: 3, stdout: '', stderr: 'no such module\n' });
+  });
+
+  it('ends when the machine has no modules, or not this one', async () => {
+    await putPython();
+    const { code, stdout, stderr } = await runBody(python, { modules: ['no-such-module/0'] });
+    expect(code).not.toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/module/);
+  });
+
+  const conda = (lines: string) =>
+    put(join(root, 'miniconda3', 'bin', 'conda'), `#!/bin/bash\ncat <<'END'\n${lines}\nEND\n`);
+
+  it('activates the conda environment', async () => {
+    await putPython();
+    await conda('conda() { [ "$1" = activate ] && export CONDA="$2"; }');
+    const { stdout, code } = await runBody(python, { condaEnvironment: 'my env' });
+    expect(code).toBe(0);
+    expect(stdout).toContain('conda:my env\n');
+  });
+
+  it('ends when the environment is not there', async () => {
+    await putPython();
+    await conda('conda() { echo "EnvironmentNameNotFound: $2" >&2; return 1; }');
+    const outcome = await runBody(python, { condaEnvironment: 'nobody' });
+    expect(outcome).toEqual({ code: 1, stdout: '', stderr: 'EnvironmentNameNotFound: nobody\n' });
+  });
+
+  it('ends when there is no conda', async () => {
+    await putPython();
+    const { code, stdout, stderr } = await runBody(python, { condaEnvironment: 'furo' });
+    expect(code).not.toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toContain('conda');
+  });
+
+  it('ends when the project folder is not there', async () => {
+    await putPython();
+    await rm(project, { recursive: true });
+    const { code, stdout } = await runBody(python);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+  });
+
+  it('asks for no modules and no conda where the settings name none', () => {
+    const places = { projectFolder: '/p', runtimeFolder: '/r', jobFile: '/j' };
+    expect(renderBody({ name: 'j', settings: bare, work: python }, places)).toEqual([
+      'set -eo pipefail',
+      'cd /p',
+      'export PYTHONUNBUFFERED=1',
+      'exec python a.py',
+    ]);
+  });
+});

@@ -1,0 +1,55 @@
+// The same way in Japanese and in a dark theme: what a person reads is Japanese, from the menu to the results.
+import { afterAll, afterEach, beforeAll, describe, it } from 'vitest';
+import { Workbench, workbenchObstacle } from './workbench';
+
+const obstacle = workbenchObstacle();
+
+describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japanese, dark', () => {
+  let workbench: Workbench;
+
+  beforeAll(async () => {
+    workbench = await Workbench.open({
+      locale: 'ja',
+      settings: {
+        'workbench.colorTheme': 'Default Dark Modern',
+        'furo.inference.maxNewTokens': 12,
+      },
+    });
+    await workbench.show();
+  });
+
+  afterAll(async () => {
+    await workbench.close();
+  });
+
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') await workbench.picture(`failed ${task.name}`);
+  });
+
+  it('shows the menu in Japanese', async () => {
+    const file = await workbench.unfold('data', 'questions.jsonl');
+    await file.click({ button: 'right' });
+    await workbench.menuItem(/cx-single で実行/).waitFor();
+    await workbench.picture('ja-1-menu');
+    await workbench.page.keyboard.press('Escape');
+  });
+
+  it('asks about the host key, runs the job and shows the answers in Japanese', async () => {
+    await workbench.choose(workbench.row('questions.jsonl'), /cx-single で実行/);
+    await workbench.page.locator('.monaco-dialog-box').getByText('SHA256:').waitFor();
+    await workbench.picture('ja-2-host-key');
+    await workbench.page.keyboard.press('Enter');
+    await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
+    await workbench.row(/questions.*実行中/).waitFor({ timeout: 60_000 });
+    await workbench.picture('ja-3-running');
+    await workbench.toast(/questions.*24/).waitFor({ timeout: 120_000 });
+    await workbench.picture('ja-4-ended');
+    await workbench.page
+      .locator('.notifications-toasts')
+      .getByRole('button', { name: '結果を開く' })
+      .click();
+    const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
+    await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
+    await workbench.picture('ja-5-results');
+  });
+});
