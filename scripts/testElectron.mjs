@@ -127,7 +127,10 @@ async function runSuite(electron, { executable, work, endpoint }) {
       extensionTestsEnv: stage.env,
       launchArgs: [stage.workspace, ...places, '--disable-telemetry', '--disable-gpu'],
     })
-    .catch((error) => error);
+    .catch((error) => {
+      console.error(oneLine(error));
+      return 1;
+    });
   return code === 0 && (await countPassed(stage.results)) > 0;
 }
 
@@ -145,9 +148,7 @@ function oneLine(error) {
 main().then(
   (code) => (process.exitCode = code),
   (error) => {
-    console.error(
-      `\n${error instanceof Obstacle ? error.message : (error.stack ?? String(error))}`,
-    );
+    console.error(`\n${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
   },
 );

@@ -1,6 +1,7 @@
 // Values kept in one JSON file, for a program without VS Code's Memento. Knows nothing of what is kept.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { jobFailure } from '../jobs/failures';
 import type { KeyValue } from '../jobs/history';
 
 /** Reads the file once; writes it whole, by a rename, at every change. */
@@ -21,6 +22,9 @@ export class FileMemory implements KeyValue {
       );
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new FileMemory(file, {});
+      // Left as it is: it may hold jobs that still run.
+      if (error instanceof SyntaxError)
+        throw jobFailure('historyUnreadable', { file, version: '?' }, error);
       throw error;
     }
   }

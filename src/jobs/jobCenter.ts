@@ -97,8 +97,9 @@ export class JobCenter implements Disposable {
     await cancelJob({ ...this.#parts, poller: this.#poller }, id, signal);
   }
 
-  /** Asks PJM once and waits for the answer. */
+  /** Settles open submissions and asks PJM once; waits for the answers. */
   async pollOnce(signal: AbortSignal): Promise<void> {
+    await this.#settleLost(signal);
     await this.#poller.pollOnce(signal);
   }
 
@@ -136,9 +137,13 @@ export class JobCenter implements Disposable {
   }
 
   async #recover(signal?: AbortSignal): Promise<void> {
-    const parts = { ...this.#parts, inFlight: this.#inFlight };
-    await recoverSubmissions(parts, this.#parts.target, signal);
+    await this.#settleLost(signal);
     if (!this.#stop.signal.aborted) this.#poller.start();
+  }
+
+  async #settleLost(signal?: AbortSignal): Promise<void> {
+    const { target } = this.#parts;
+    await recoverSubmissions({ ...this.#parts, inFlight: this.#inFlight }, target, signal);
   }
 
   #watchIfRunning(job: Job): void {

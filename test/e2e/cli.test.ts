@@ -1,6 +1,6 @@
 // The program `furo` as a process: what a person types, reads and gets as exit status.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bench, script, until } from '../unit/jobs/bench';
@@ -42,6 +42,7 @@ interface Run {
   readonly done: Promise<{ code: number | null; stdout: string; stderr: string }>;
   stdout(): string;
   interrupt(): void;
+  kill(): void;
 }
 
 function start(...words: readonly string[]): Run {
@@ -61,6 +62,7 @@ function start(...words: readonly string[]): Run {
     }),
     stdout: () => stdout,
     interrupt: () => child.kill('SIGINT'),
+    kill: () => child.kill('SIGKILL'),
   };
 }
 
@@ -106,6 +108,18 @@ describe('a job', () => {
   });
 });
 
+it('that was killed during pjsub is followed by one that finds the job', async () => {
+  const called = join(bench.root, 'called');
+  bench.wrapCommand('pjsub', [`touch ${called}; sleep 0.7`, 'exec $real "$@"']);
+  const submitting = start('run', 'hello.sh');
+  await until(() => existsSync(called));
+  submitting.kill();
+  expect((await submitting.done).code).toBeNull();
+  const { stdout, code } = await furo('jobs');
+  expect([code, bench.takenJobs]).toEqual([0, 1]);
+  expect(stdout).toMatch(/^\d{7} +hello .*(waiting|running|done)/m);
+});
+
 describe('a mistake', () => {
   const lines = Array.from({ length: 16 }, (_, n) => `{"id":${String(n)},"prompt":"x"}\n`).join('');
 
@@ -149,7 +163,7 @@ describe('a mistake', () => {
     ],
     ['an unknown group', {}, ['run', 'group.sh'], 'group.sh:2'],
     ['an elapse over the limit', {}, ['run', 'elapse.sh'], 'elapse.sh:2'],
-    ['an unknown key of furo.yaml', {}, ['run', 'job'], 'furo.yaml:4'],
+    ['an unknown key of furo.yaml', {}, ['run', 'job'], 'furo.yaml:5'],
     ['a file that is not there', {}, ['run', 'none.py'], 'The file none.py is not in this folder'],
     ['an unknown job', {}, ['cancel', '123'], 'There is no job 123 in the list'],
   ])('%s is named, status 1, nothing submitted', async (_what, settings, words, text) => {
@@ -157,7 +171,7 @@ describe('a mistake', () => {
     bench.write('bad.jsonl', `${lines}{"prompt"\n`);
     bench.write('group.sh', '#!/bin/bash\n#PJM -L rscgrp=cx-nowhere\ntrue\n');
     bench.write('elapse.sh', '#!/bin/bash\n#PJM -L rscgrp=cx-share,elapse=999:00:00\ntrue\n');
-    bench.write('furo.yaml', 'jobs:\n  job:\n    script: hello.sh\n    nodez: 3\n');
+    bench.write('furo.yaml', 'version: 1\njobs:\n  job:\n    script: hello.sh\n    nodez: 3\n');
     const { code, stderr, stdout } = await furo(...words);
     expect(stderr).toContain(text);
     expect(stderr).not.toContain('defect');
@@ -180,7 +194,6 @@ describe('a mistake', () => {
 
   it('a list of jobs of a newer program is left as it is', async () => {
     await furo('run', 'hello.sh');
-    const { readdirSync } = await import('node:fs');
     const name = readdirSync(config).find((one) => one.startsWith('jobs-')) ?? '';
     writeFileSync(join(config, name), '{"furo.jobs":{"version":9,"jobs":[]}}');
     const { code, stderr } = await furo('jobs');

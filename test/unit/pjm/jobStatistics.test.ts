@@ -115,6 +115,21 @@ describe('other ends', () => {
     });
   });
 
+  it('several nodes: the job section counts, not the sections of its nodes', () => {
+    const text = read('infer_device_map_on_1node4gpu.sh.1996132.stats');
+    const nodes = text.indexOf('Node Statistical Information');
+    const second = text
+      .slice(nodes)
+      .replace(/^( MAX MEMORY SIZE \(USE\) *: ).*$/m, '$11.0 MiB (1048576)')
+      .replace(/^( gpu_max_pwr *: ).*$/m, '$11 W');
+    expect(second).not.toBe(text.slice(nodes));
+    const whole = parseJobStatistics(text);
+    expect(parseJobStatistics(text + second)).toMatchObject({
+      maxMemoryMiB: whole?.maxMemoryMiB,
+      gpuMaxPower: whole?.gpuMaxPower,
+    });
+  });
+
   it('Windows line ends', () => {
     expect(parseJobStatistics(oneGpu.replaceAll('\n', '\r\n'))).toEqual(parseJobStatistics(oneGpu));
   });

@@ -130,9 +130,12 @@ describe('the work', () => {
     expect(outcome).toMatchObject({ code: 4, stdout: 'ran my job.sh\n' });
   });
 
-  it('replaces the shell, so that signals reach it', async () => {
+  it.each([
+    ['a program', python],
+    ['the runtime', inference],
+  ])('as %s replaces the shell, so that signals reach it', async (_, work) => {
     await put(join(root, 'bin', 'python'), '#!/bin/bash\necho "$$ $PPID"\nkill -XCPU $$\n');
-    const { stdout, code } = await runBody(python, {}, ['echo "$$"']);
+    const { stdout, code } = await runBody(work, {}, ['echo "$$"']);
     const [shell, program] = stdout.split('\n');
     expect(program?.split(' ')[0]).toBe(shell);
     expect(code).toBe('SIGXCPU');
