@@ -20,6 +20,7 @@ const log = (text) => console.log(`○ ${text}`);
 const levels = {
   style: { run: style },
   unit: { needs: ['build'], run: (env) => vitest('unit', env) },
+  e2e: { needs: ['build', 'python'], run: (env) => vitest('e2e', env) },
   sshd: { needs: ['build', 'python'], run: (env) => vitest('sshd', env) },
   python: { needs: ['python'], run: pytest },
   browser: { needs: ['build'], run: (env) => vitest('browser', env) },

@@ -5,7 +5,7 @@ import { splitKeyValues } from './arguments';
 import type { JobRunner } from './jobRunner';
 import { renderMessage } from './pjmText';
 import type { CommandCall } from './pjmCommand';
-import { refuseJob, type ReadyScript } from './pjsubCommand';
+import { refuseJob, type ReadyScript } from './pjsubAccept';
 import type { Scheduler } from './scheduler';
 import type { SimulatedJob } from './simulatedJob';
 

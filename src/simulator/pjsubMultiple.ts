@@ -1,5 +1,5 @@
 // Bulk and step jobs of pjsub: one call, many sub-jobs. Knows no processes.
-import { acceptJobs, refuseJob, writeCopy, type ReadyScript } from './pjsubCommand';
+import { acceptJobs, refuseJob, writeCopy, type ReadyScript } from './pjsubAccept';
 import { scriptCopyPath } from './jobFiles';
 import type { CommandCall } from './pjmCommand';
 import type { Refusal } from './pjsubOptions';

@@ -12,7 +12,7 @@ import { vsixFile } from './globalSetup';
 import type { HostResult } from './host';
 import { sayMark } from './host/say';
 import { setStage, type Stage } from './host/stage.mjs';
-import { workbenchObstacle } from './workbench';
+import { demoModel, workbenchObstacle } from './workbench';
 
 const obstacle = workbenchObstacle();
 const chromiumPath = process.env['FURO_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -30,7 +30,14 @@ interface HostRun {
 
 async function runHostSuite(editorName: EditorName): Promise<HostRun> {
   const work = mkdtempSync(join(tmpdir(), 'furo-host-'));
-  const furo = await startSimulatedFuro({ root: join(work, 'furo'), scheduling });
+  const python = process.env['FURO_TEST_PYTHON'];
+  const model = process.env['FURO_TEST_MODEL'];
+  const furo = await startSimulatedFuro({
+    root: join(work, 'furo'),
+    scheduling,
+    ...(python !== undefined && { python }),
+    ...(model !== undefined && { models: { [demoModel]: model } }),
+  });
   let editor: RunningEditor | undefined;
   try {
     const place = join(work, 'editor');

@@ -1,4 +1,6 @@
 // The whole way in the real workbench: right-click, queue, output, reload in the middle, results. With pictures.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Workbench, workbenchObstacle } from './workbench';
 
@@ -11,6 +13,8 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
 
     beforeAll(async () => {
       workbench = await Workbench.open();
+      writeFileSync(join(workbench.folder, 'scripts/wrong.sh'), wrongScript);
+      writeFileSync(join(workbench.folder, 'scripts/long.sh'), longScript);
       await workbench.show();
     }, 180_000);
 
@@ -87,5 +91,59 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       expect(starts.length).toBe(2);
       expect(output.match(/Finished: 24 answered/g)?.length).toBe(1);
     });
+
+    it('opens the results again after a reload', async () => {
+      await workbench.page.reload();
+      await workbench.row(/questions.*done.*cx-single/).waitFor({ timeout: 60_000 });
+      const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
+      await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
+    });
+
+    it('refuses a script that PJM would refuse, and says why before anything is sent', async () => {
+      await showExplorer();
+      await workbench.choose(
+        await workbench.unfold('scripts', 'wrong.sh'),
+        'Run on Furo cx-single',
+      );
+      await workbench.toast(/no resource group cx-singel. Did you mean cx-single/).waitFor();
+      await workbench.picture('8-refused');
+      await workbench.command('Notifications: Clear All Notifications');
+    });
+
+    it('cancels a running job after asking', async () => {
+      await showExplorer();
+      await workbench.choose(await workbench.unfold('scripts', 'long.sh'), 'Run on Furo cx-single');
+      await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
+      const row = workbench.row(/long.sh|long.*running/);
+      await workbench.row(/long.*running/).waitFor({ timeout: 60_000 });
+      await workbench.choose(row, /Cancel Job/);
+      await workbench.dialogButton('Cancel Job').waitFor();
+      await workbench.picture('9-cancel');
+      await workbench.dialogButton('Cancel Job').click();
+      await workbench.row(/long.*cancelled/).waitFor({ timeout: 60_000 });
+    });
+
+    async function showExplorer(): Promise<void> {
+      await workbench.page
+        .locator('.activitybar')
+        .getByRole('tab', { name: /Explorer/ })
+        .click();
+    }
   },
 );
+
+const wrongScript = `#!/bin/bash
+#PJM -L rscgrp=cx-singel
+#PJM -L elapse=0:10:00
+echo never
+`;
+
+const longScript = `#!/bin/bash
+#PJM -L rscgrp=cx-share
+#PJM -L gpu=1
+#PJM -L elapse=0:10:00
+#PJM -j
+#PJM -S
+echo waiting
+sleep 600
+`;

@@ -39,7 +39,9 @@ describe('FileMemory', () => {
   it('does not throw away a file that it cannot read', async () => {
     const file = join(folder, 'jobs.json');
     await writeFile(file, '{"half": ');
-    expect(() => FileMemory.open(file)).toThrow(SyntaxError);
+    expect(() => FileMemory.open(file)).toThrow(
+      expect.objectContaining({ reason: 'historyUnreadable' }) as Error,
+    );
     expect(await readFile(file, 'utf8')).toBe('{"half": ');
   });
 });

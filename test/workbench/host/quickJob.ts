@@ -24,7 +24,7 @@ async function resultFolders(name: string): Promise<string[]> {
 }
 
 /** The text of the one file with that ending, or undefined while it is not there. */
-async function readResult(folder: string, ending: string): Promise<string | undefined> {
+export async function readResult(folder: string, ending: string): Promise<string | undefined> {
   const place = workspaceFile(`furo-results/${folder}`);
   const name = (await vscode.workspace.fs.readDirectory(place))
     .map(([entry]) => entry)

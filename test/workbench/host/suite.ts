@@ -4,6 +4,7 @@ import './settings';
 import './editorHelp';
 import './commands';
 import './realRun';
+import './inference';
 import './tutorial';
 import './quietLog';
 import './refusals';

@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Job } from '../../../src/jobs/job';
-import { Bench, jobOf, script, until, type Window } from './bench';
+import type { Job } from '../../src/jobs/job';
+import { Bench, jobOf, script, until, type Window } from '../unit/jobs/bench';
 
 let bench: Bench;
 let window: Window;
@@ -22,7 +22,7 @@ const talker = `
 import os, sys, time
 def put(data):
     os.write(1, data)
-    time.sleep(0.02)
+    time.sleep(0.012)
 for n in range(12):
     line = f"第{n}行 🦐 推論の結果\\n".encode()
     put(line[:2]); put(line[2:9]); put(line[9:])
