@@ -14,7 +14,7 @@ export const editors = {
   oldest: { codeServer: '4.90.3', vscode: '1.90.2', node: '20.20.2' },
 };
 
-const recipeVersion = 1;
+const recipeVersion = 2;
 
 /** Why no editor can be installed on this computer, or undefined. */
 export function editorObstacle() {
@@ -74,7 +74,8 @@ async function installParts(codeServer, which, { env, say }) {
   say('native parts (about 40 s)');
   if (which === 'oldest') {
     await npm(inner, ['rebuild', '@vscode/spdlog', 'node-pty', 'native-watchdog'], env);
-    await npm(codeServer, ['rebuild', 'argon2', '--build-from-source'], env);
+    // argon2 is hoisted beside code-server.
+    await npm(dirname(dirname(codeServer)), ['rebuild', 'argon2', '--build-from-source'], env);
   } else {
     await npm(inner, ['rebuild', '@vscode/spdlog', '@vscode/native-watchdog'], env);
   }

@@ -17,7 +17,7 @@ export function keepKeyPair(folder: string, name: string): KeyPair {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const privateFile = join(folder, name);
   if (!existsSync(privateFile)) {
-    const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment: name });
+    const pair = generatePair(name);
     writeFileSync(`${privateFile}.pub`, `${pair.public}\n`);
     writeFileSync(privateFile, pair.private, { mode: 0o600 });
   }
@@ -27,6 +27,17 @@ export function keepKeyPair(folder: string, name: string): KeyPair {
     privateText: readFileSync(privateFile, 'utf8'),
     publicLine: readFileSync(`${privateFile}.pub`, 'utf8').trim(),
   };
+}
+
+/** ssh2 1.17 drops a leading zero byte of about one public key in 256, which nobody can read then. */
+function generatePair(comment: string): { private: string; public: string } {
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment });
+    const isReadable = [pair.private, pair.public].every(
+      (text) => !(ssh2.utils.parseKey(text) instanceof Error),
+    );
+    if (isReadable) return pair;
+  }
 }
 
 /** The fingerprint as `ssh-keygen -l` prints it: `SHA256:` and unpadded base64. */

@@ -76,6 +76,8 @@ export class ResultsView {
     ]);
     this.#header.showCounts([], show.totalRows);
     this.#arrange({});
+    // Even untouched, the view has to know its job after a reload.
+    this.#keep({});
   }
 
   /** Takes a page of rows and asks for the next. A page that does not follow the last one is dropped. */

@@ -77,8 +77,7 @@ export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> =
     actions: ['openFile'],
   },
   jobInvalid: {
-    text: (t, v) =>
-      t('PJM would refuse the job {0}, so it was not submitted. {1}', v('job'), v('first')),
+    text: (t, v) => t('{0} was not submitted, because it has a mistake: {1}', v('job'), v('first')),
     actions: ['openSettings'],
   },
   alreadyRunning: {

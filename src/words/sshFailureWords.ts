@@ -87,7 +87,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   authenticationFailed: {
     text: (t, v) =>
       t(
-        '{0} did not accept the login of {1}. Tried: {2}. Check user and key file in the settings; the public key has to be registered in the HPC portal.',
+        '{0} did not accept the login of {1}. Keys tried: {2}. Check user and key file in the settings; the public key has to be registered in the HPC portal.',
         v('host'),
         v('user'),
         v('tried'),

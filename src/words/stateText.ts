@@ -65,6 +65,14 @@ export function progressText(job: Job, t: Translate): string {
   return progress.failed > 0 ? `${counts}, ${t('{0} failed', progress.failed)}` : counts;
 }
 
+/** Why the program of a job failed, in its own words; empty when nobody said. Text from the machine. */
+export function causeText({ failure }: Pick<Job, 'failure'>, t: Translate): string {
+  if (!failure) return '';
+  return failure.reason === 'lastOutput'
+    ? t('its last line: {0}', failure.message)
+    : failure.message;
+}
+
 /** The state with counts as short as a list row needs: `running 8/24`. */
 export function shortStateText(job: Job, t: Translate): string {
   const { progress, phase } = job;

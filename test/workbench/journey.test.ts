@@ -86,7 +86,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
 
     it('lost and doubled no line of the output over the reload', () => {
       const output = workbench.outputOf(/questions/);
-      const starts = output.match(/24 records/g) ?? [];
+      const starts = output.match(/^24 records, 0 of them/gm) ?? [];
       // Once in the channel of the first window, once in that of the reloaded one.
       expect(starts.length).toBe(2);
       expect(output.match(/Finished: 24 answered/g)?.length).toBe(1);
@@ -124,10 +124,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     });
 
     async function showExplorer(): Promise<void> {
-      await workbench.page
-        .locator('.activitybar')
-        .getByRole('tab', { name: /Explorer/ })
-        .click();
+      await workbench.page.keyboard.press('Control+Shift+E');
     }
   },
 );

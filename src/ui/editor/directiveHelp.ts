@@ -84,5 +84,6 @@ function hover(document: vscode.TextDocument, position: vscode.Position): vscode
   const key = isInValue ? findResourceKey(word) : undefined;
   const help = group ? groupText(group) : (key?.help ?? option.help);
   const title = group?.name ?? (key ? `-L ${key.key}=` : option.flags.join(', '));
-  return new vscode.Hover(new vscode.MarkdownString().appendMarkdown('`').appendText(title).appendMarkdown('`\n\n').appendText(help)); // prettier-ignore
+  // Title and help are our own words without Markdown; appendText would escape inside the code span.
+  return new vscode.Hover(new vscode.MarkdownString(`\`${title}\`\n\n${help}`));
 }

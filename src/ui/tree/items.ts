@@ -1,7 +1,13 @@
 // Rows of the job list: a job or a group as a TreeItem. State is told in words; the icon only repeats it.
 import * as vscode from 'vscode';
 import type { Job } from '../../jobs/job';
-import { durationText, phaseText, progressText, shortStateText } from '../../words/stateText';
+import {
+  causeText,
+  durationText,
+  phaseText,
+  progressText,
+  shortStateText,
+} from '../../words/stateText';
 import { commands, jobTag } from '../commands/ids';
 
 export const groups = ['running', 'waiting', 'finished'] as const;
@@ -88,6 +94,7 @@ function tooltip(job: Job, state: string): vscode.MarkdownString {
         ? undefined
         : vscode.l10n.t('{0} tokens/s', progress.tokensPerSecond.toFixed(1)),
     ],
+    [vscode.l10n.t('Cause'), causeText(job, vscode.l10n.t) || undefined],
     [vscode.l10n.t('Machine'), job.target],
     [vscode.l10n.t('Reason'), job.phase.kind === 'waiting' ? job.phase.reason : statistics?.reason],
   ];
