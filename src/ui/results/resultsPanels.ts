@@ -67,15 +67,15 @@ export class ResultsPanels implements Disposable {
   /** After a reload of the window: the tab comes back with its job, or closes when that is gone. */
   async #restore(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const jobKey = (state as { jobKey?: unknown } | undefined)?.jobKey;
-    const job = typeof jobKey === 'string' ? this.#store.get(jobKey) : undefined;
+    // The view's own memory may be lost when the window goes down at once; the title is kept by the editor.
+    const job = this.#store.all.find((one) => one.id === jobKey || titleOf(one) === panel.title);
     const read = job && (await readResults(job).catch(() => undefined));
     if (job && read) this.#open({ panel, job, ...read });
     else panel.dispose();
   }
 
   #createPanel(job: Job): vscode.WebviewPanel {
-    const title = vscode.l10n.t('Results of {0} ({1})', job.name, job.pjmId ?? '-');
-    return vscode.window.createWebviewPanel(viewType, title, vscode.ViewColumn.Active);
+    return vscode.window.createWebviewPanel(viewType, titleOf(job), vscode.ViewColumn.Active);
   }
 
   #open(shown: Shown): void {
@@ -140,6 +140,10 @@ export class ResultsPanels implements Disposable {
   #post({ panel }: Shown, message: ToView): void {
     void panel.webview.postMessage(message);
   }
+}
+
+function titleOf(job: Job): string {
+  return vscode.l10n.t('Results of {0} ({1})', job.name, job.pjmId ?? '-');
 }
 
 async function readResults(job: Job): Promise<{ file: string; results: ResultRows }> {
