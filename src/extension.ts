@@ -3,13 +3,13 @@
 import * as vscode from 'vscode';
 import { join } from 'node:path';
 import { systemClock } from './base/clock';
-import { keepHistory } from './jobs/history';
 import { JobStore } from './jobs/jobStore';
 import { openMachine } from './jobs/openMachine';
 import { connectCommands } from './ui/commands/actions';
 import { keepContextKeys } from './ui/contextKeys';
 import { Diagnostics } from './ui/editor/diagnostics';
 import { registerDirectiveHelp } from './ui/editor/directiveHelp';
+import { keepJobs } from './ui/keepJobs';
 import { JobOutput } from './ui/jobOutput';
 import { liveSettings } from './ui/liveSettings';
 import { Machines } from './ui/machines';
@@ -36,7 +36,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const trustFile = join(storage, 'known_hosts');
 
   const store = own(new JobStore());
-  own(keepHistory(store, context.workspaceState, log));
+  own(keepJobs(store, context.workspaceState, { log, onError }));
   const machines = own(
     new Machines((connection) =>
       openMachine({

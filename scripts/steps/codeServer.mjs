@@ -1,7 +1,7 @@
 /**
  * Installs a real VS Code workbench (code-server, from the npm registry) into the cache folder: the newest,
  * and the oldest VS Code that the manifest promises. Each brings its own Node, so the project's Node is free.
- * Knows how they are installed; how they are started is test/workbench/codeServer.ts and scripts/openWorkbench.mjs.
+ * Knows how they are installed; how they are started is startEditor.mjs.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -37,10 +37,10 @@ export async function build(root, log) {
 }
 
 async function hashOfSources(root) {
-  const entries = await readdir(join(root, 'src'), { recursive: true, withFileTypes: true });
-  const files = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
+  const names = await readdir(join(root, 'src'), { recursive: true });
+  const files = names
+    .filter((name) => /\.\w+$/.test(name))
+    .map((name) => join(root, 'src', name))
     .sort();
   const parts = [];
   for (const file of [...files, join(root, 'esbuild.mjs'), join(root, 'package-lock.json')]) {

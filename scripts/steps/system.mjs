@@ -26,8 +26,14 @@ export async function setUpSystem(log) {
     const packages = missing.map((entry) => entry.package);
     log(`system packages: ${packages.join(' ')}`);
     const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    await run('apt-get', ['update', '-qq'], { env });
-    await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env });
+    try {
+      await run('apt-get', ['update', '-qq'], { env });
+      await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
+        env,
+      });
+    } catch (error) {
+      log(`the packages could not be installed: ${error.message}`);
+    }
     missing = needed.filter(({ program }) => !isInstalled(program));
   }
   return missing.map((entry) => `${entry.program} (Debian package ${entry.package}): ${entry.for}`);

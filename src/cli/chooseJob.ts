@@ -1,10 +1,11 @@
 // From the words after `furo run` to a WorkflowJob. Reads furo.yaml; submits nothing.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { furoGroups } from '../pjm/furo';
+import { findGroup, furoGroups } from '../pjm/furo';
+import { renderScript } from '../pjm/render';
 import { validateScript } from '../pjm/validate';
 import { jobFailure } from '../jobs/failures';
-import { expandEntry, expandFile, workOfFile, type Expanded } from '../workflow/expand';
+import { expandEntry, expandFile, requestOf, workOfFile, type Expanded } from '../workflow/expand';
 import { loadWorkflow } from '../workflow/loadWorkflow';
 import { isInsideFolder } from '../workflow/paths';
 import type { JobSettings, WorkflowJob } from '../workflow/workflow';
@@ -31,7 +32,19 @@ export async function chooseJob(choice: Choice): Promise<WorkflowJob> {
       ? await fromFile(choice, wanted, over)
       : await fromWorkflow(choice, over);
   if ('problem' in expanded) throw jobFailure(expanded.problem, { job: expanded.jobName });
+  checkGenerated(choice, expanded.job);
   return expanded.job;
+}
+
+/** What PJM would refuse of a generated script. */
+function checkGenerated({ translate }: Choice, job: WorkflowJob): void {
+  if (job.work.kind === 'script') return;
+  const text = renderScript(requestOf(job, findGroup(job.settings.resourceGroup)), []);
+  const errors = validateScript(text, furoGroups).filter(({ severity }) => severity === 'error');
+  const first = errors[0];
+  if (!first) return;
+  const values = { job: job.name, count: errors.length, first: problemText(first, translate) };
+  throw jobFailure('jobInvalid', values);
 }
 
 async function fromFile(

@@ -66,6 +66,11 @@ function stepText(step: SubmitStep, t: Translate): string {
       return t('Sending the runtime');
     case 'submitting':
       return t('Submitting');
+    case 'kept':
+      return t(
+        'Not sent as they are here (changed on the machine, or links): {0}',
+        step.paths.join(', '),
+      );
     case 'sync':
       return step.progress.filesTotal === 0
         ? t('Nothing changed since the last sync')

@@ -34,6 +34,10 @@ export type JobFailureReason =
   | 'commandMissing'
   /** command, text */
   | 'commandFailed'
+  /** job, target: it was sent to another machine than the one that the settings name now. */
+  | 'otherMachine'
+  /** path, detail: the sync could not send the file that the job is about. */
+  | 'inputNotSent'
   /** pjmId, code, text */
   | 'cancelRefused'
   /** folder: the Python runtime that travels with this program is missing. */

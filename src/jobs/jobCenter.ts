@@ -6,7 +6,7 @@ import { isCancellation } from '../base/failure';
 import type { Logger } from '../base/log';
 import type { QueueEntry } from '../pjm/pjstat';
 import type { Remote, RemotePath } from '../ssh/remote';
-import { cancelJob } from './cancel';
+import { cancelJob, checkTarget } from './cancel';
 import { jobFailure } from './failures';
 import type { Job } from './job';
 import type { JobStore } from './jobStore';
@@ -55,7 +55,10 @@ export class JobCenter implements Disposable {
     this.#poller = this.#disposables.add(new Poller({ ...parts, onEnded }));
     this.#disposables.add(this.#output);
     this.#disposables.add(
-      parts.store.onDidChange(({ after }) => after && this.#watchIfRunning(after)),
+      parts.store.onDidChange(({ before, after }) => {
+        if (after) this.#watchIfRunning(after);
+        else if (before) this.#forget(before.id);
+      }),
     );
     this.#disposables.add(
       parts.remote.onDidChangeState(({ kind }) => {
@@ -113,11 +116,13 @@ export class JobCenter implements Disposable {
   async fetchResults(id: string, signal?: AbortSignal): Promise<string> {
     const job = this.#parts.store.get(id);
     if (!job) throw jobFailure('jobUnknown', { id });
+    checkTarget(job, this.#parts.target);
     const resultsFolder = await downloadResults(
       { files: this.#parts.remote.files, log: this.#parts.log },
       job,
       signal,
     );
+    if (resultsFolder === undefined) throw jobFailure('resultsMissing', { job: job.name });
     this.#parts.store.change(id, { resultsFolder });
     return resultsFolder;
   }
@@ -144,6 +149,11 @@ export class JobCenter implements Disposable {
   async #settleLost(signal?: AbortSignal): Promise<void> {
     const { target } = this.#parts;
     await recoverSubmissions({ ...this.#parts, inFlight: this.#inFlight }, target, signal);
+  }
+
+  #forget(jobId: string): void {
+    this.#watches.get(jobId)?.dispose();
+    this.#watches.delete(jobId);
   }
 
   #watchIfRunning(job: Job): void {

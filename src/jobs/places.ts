@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { joinRemote, type RemotePath } from '../ssh/remote';
+import { joinRemote, remotePath, type RemotePath } from '../ssh/remote';
+import type { LaunchPlaces } from '../workflow/launchLine';
 import type { Inference } from '../workflow/workflow';
 
 /** Folders of one project on the machine. */
@@ -42,6 +43,22 @@ export function resultsFolder(
 ): RemotePath {
   const meaning = { ...inference, batchRows: undefined };
   return joinRemote(places.own, 'results', `${jobName}-${shortHash(JSON.stringify(meaning))}`);
+}
+
+/** The places of a script that is only shown: `RUN` and `VERSION` stand for what a submission makes. */
+export function previewPlaces(
+  remoteFolder: string,
+  workspaceFolder: string,
+  jobName: string,
+): LaunchPlaces {
+  // A folder below `~` is only known on the machine.
+  const base = remotePath(remoteFolder.startsWith('/') ? remoteFolder : '/data/group1/USER/furo');
+  const places = projectPlaces(base, workspaceFolder);
+  return {
+    projectFolder: places.project,
+    runtimeFolder: joinRemote(base, '.furo/runtime/VERSION'),
+    jobFile: joinRemote(runFolder(places, jobName, 'RUN'), 'job.json'),
+  };
 }
 
 /** Local folder of a job's results, inside the workspace. */

@@ -124,26 +124,36 @@ export async function readProgress(
   return { ...(progress && { progress }), ...(failure && { failure }) };
 }
 
-/** Brings output, statistics and answers into the workspace; returns the local folder. */
+/** Brings output, statistics and answers into the workspace; undefined when nothing is there to bring. */
 export async function downloadResults(
   { files, log }: Pick<ResultParts, 'files' | 'log'>,
   job: Job,
   signal?: AbortSignal,
-): Promise<string> {
+): Promise<string | undefined> {
   const folder = localResultsFolder(job.workspaceFolder, job.name, job.pjmId ?? job.id);
-  await mkdir(folder, { recursive: true });
+  let count = 0;
   for (const [path, name] of wantedFiles(job.files)) {
-    if (!(await files.stat(remotePath(path), signal))) log.info(`no ${path}`);
-    else await files.download(remotePath(path), join(folder, name), { ...(signal && { signal }) });
+    if (!(await files.stat(remotePath(path), signal))) {
+      log.info(`no ${path}`);
+      continue;
+    }
+    await mkdir(folder, { recursive: true });
+    await files.download(remotePath(path), join(folder, name), { ...(signal && { signal }) });
+    count += 1;
   }
-  return folder;
+  return count === 0 ? undefined : folder;
 }
 
+/** Remote paths with local names; a script chooses the former, so the latter are made safe and different. */
 function wantedFiles(files: JobFiles | undefined): readonly (readonly [string, string])[] {
   if (!files) return [];
   const { stdout, stderr, statistics, results, progress } = files;
-  const paths = [stdout, stderr, statistics, results, progress];
-  return paths.flatMap((path) =>
-    path === undefined ? [] : [[path, posix.basename(path)] as const],
-  );
+  const wanted = new Map<string, string>();
+  for (const path of new Set([stdout, stderr, statistics, results, progress])) {
+    if (path === undefined) continue;
+    let name = posix.basename(path).replace(/[\\/:*?"<>|\0]/g, '_');
+    while (wanted.has(name)) name = `other-${name}`;
+    wanted.set(name, path);
+  }
+  return [...wanted].map(([name, path]) => [path, name]);
 }

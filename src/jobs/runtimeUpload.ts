@@ -35,14 +35,12 @@ export async function uploadRuntime(
 }
 
 async function readSources(folder: string): Promise<{ path: string; content: Buffer }[]> {
-  const names = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
-    (error: unknown) => {
-      throw jobFailure('runtimeMissing', { folder }, error);
-    },
-  );
+  const names = await readdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw jobFailure('runtimeMissing', { folder }, error);
+  });
   const paths = names
-    .filter((entry) => entry.isFile() && /\.py$|py\.typed$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((name) => /\.py$|py\.typed$/.test(name))
+    .map((name) => join(folder, name))
     .sort();
   return Promise.all(
     paths.map(async (path) => ({

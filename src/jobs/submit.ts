@@ -8,7 +8,7 @@ import { findGroup } from '../pjm/furo';
 import { renderScript } from '../pjm/render';
 import { parseScript, toJobRequest } from '../pjm/script';
 import { joinRemote, type Remote, type RemotePath } from '../ssh/remote';
-import { syncProject, type SyncProgress } from '../sync/upload';
+import { syncProject, type SyncProgress, type SyncSummary } from '../sync/upload';
 import { requestOf } from '../workflow/expand';
 import { renderJobFile } from '../workflow/jobFile';
 import { renderBody } from '../workflow/launchLine';
@@ -24,7 +24,9 @@ import { sendOff, type SendParts } from './sendOff';
 /** Where a submission stands; `sync` comes with numbers. */
 export type SubmitStep =
   | { readonly kind: 'checking' | 'connecting' | 'runtime' | 'submitting' }
-  | { readonly kind: 'sync'; readonly progress: SyncProgress };
+  | { readonly kind: 'sync'; readonly progress: SyncProgress }
+  /** Files that are now different there, because they were changed on the machine or cannot be sent. */
+  | { readonly kind: 'kept'; readonly paths: readonly string[] };
 
 export interface SubmitPlan {
   readonly job: WorkflowJob;
@@ -74,7 +76,7 @@ export async function submitJob(parts: SubmitParts, plan: SubmitPlan): Promise<J
     ...(signal && { signal }),
     onProgress: (progress) => onStep?.({ kind: 'sync', progress }),
   });
-  parts.log.info(`sync: ${summary.uploaded} sent, ${summary.unchanged} unchanged`);
+  tellSync(parts, plan, summary);
   const jobId = randomUUID();
   const prepared = await prepare(parts, plan, { places, jobId });
   onStep?.({ kind: 'submitting' });
@@ -83,6 +85,22 @@ export async function submitJob(parts: SubmitParts, plan: SubmitPlan): Promise<J
   checkRivals(parts, plan, prepared.files.results);
   const record = recordOf(parts, plan, { jobId, prepared });
   return sendOff(parts, record, prepared.submission, signal);
+}
+
+/** What was not sent is told, and stops the job when it is the very file that the job is about. */
+function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary): void {
+  log.info(`sync: ${summary.uploaded} sent, ${summary.unchanged} unchanged`);
+  const kept = [
+    ...summary.kept.map(({ path, why }) => ({ path, detail: why })),
+    ...summary.skippedLinks.map((path) => ({ path, detail: 'link' })),
+  ];
+  for (const { path, detail } of kept)
+    log.warn(`sync: ${path} was not sent as it is here (${detail})`);
+  const needed = kept.find(
+    ({ path, detail }) => path === neededPath(plan.job) && detail !== 'bothChanged',
+  );
+  if (needed) throw jobFailure('inputNotSent', needed);
+  if (kept.length > 0) plan.onStep?.({ kind: 'kept', paths: kept.map(({ path }) => path) });
 }
 
 /** The file of the workspace that the job is about. */
@@ -116,7 +134,9 @@ function checkRivals({ store }: SubmitParts, plan: SubmitPlan, results: string |
   if (results === undefined) return;
   const rival = store.all.find(
     (job) =>
-      job.files?.results === results && job.target === plan.target && job.phase.kind !== 'finished',
+      job.files?.results === results &&
+      job.target === plan.target &&
+      ['submitting', 'waiting', 'running'].includes(job.phase.kind),
   );
   if (rival) throw jobFailure('alreadyRunning', { job: plan.job.name, pjmId: rival.pjmId ?? '' });
 }

@@ -16,7 +16,7 @@ export interface WatchParts extends TailParts {
 export class JobWatch implements Disposable {
   readonly #parts: WatchParts;
   readonly #jobId: string;
-  readonly #tail: Tail | undefined;
+  readonly #tails: readonly Tail[];
   #stop: AbortController | undefined;
   #stopped: Promise<void> = Promise.resolve();
   #lastLine = '';
@@ -25,15 +25,15 @@ export class JobWatch implements Disposable {
   constructor(parts: WatchParts, jobId: string) {
     this.#parts = parts;
     this.#jobId = jobId;
-    const path = parts.store.get(jobId)?.files?.stdout;
-    this.#tail =
-      path === undefined
-        ? undefined
-        : new Tail(parts, path, (text) => {
-            const line = text.trimEnd().split('\n').at(-1) ?? '';
-            if (line !== '') this.#lastLine = line;
-            if (!this.#isDisposed) parts.onOutput(jobId, text);
-          });
+    const { stdout, stderr } = parts.store.get(jobId)?.files ?? {};
+    const onText = (text: string) => {
+      const line = text.trimEnd().split('\n').at(-1) ?? '';
+      if (line !== '') this.#lastLine = line;
+      if (!this.#isDisposed) parts.onOutput(jobId, text);
+    };
+    // A script without `-j` has a file of its own for errors; both are shown in the same place.
+    const paths = new Set([stdout, stderr].filter((path) => path !== undefined));
+    this.#tails = [...paths].map((path) => new Tail(parts, path, onText));
   }
 
   /** The last line of the output so far; '' when there was none. */
@@ -54,12 +54,12 @@ export class JobWatch implements Disposable {
     this.#stop?.abort();
     this.#stop = undefined;
     await this.#stopped;
-    await this.#tail?.catchUp(signal);
+    for (const tail of this.#tails) await tail.catchUp(signal);
   }
 
   /** The job will write nothing more: the unfinished last line is a line, too. */
   end(): void {
-    this.#tail?.end();
+    for (const tail of this.#tails) tail.end();
   }
 
   dispose(): void {
@@ -80,7 +80,7 @@ export class JobWatch implements Disposable {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    await this.#tail?.catchUp(signal);
+    for (const tail of this.#tails) await tail.catchUp(signal);
     const job = this.#parts.store.get(this.#jobId);
     const { progress } = (job && (await readProgress(this.#parts.files, job, signal))) ?? {};
     if (progress) this.#parts.store.change(this.#jobId, { progress });

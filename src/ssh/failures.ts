@@ -4,6 +4,8 @@ import { Failure, type FailureValues } from '../base/failure';
 export type SshFailureReason =
   /** field, value: a host, user, port or path that must not reach a command line. */
   | 'endpointInvalid'
+  /** host: the ssh configuration names a jump host or a proxy command, which are not supported yet. */
+  | 'proxyUnsupported'
   /** host: the name has no address. */
   | 'hostNotFound'
   /** host, port: nothing listens there. */

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { checkTarget, type Endpoint, type Target } from './endpoint';
+import { sshFailure } from './failures';
 
 export interface ResolveOptions {
   readonly signal?: AbortSignal;
@@ -73,6 +74,9 @@ function readAnswer(target: TargetSettings, answer: string): Endpoint {
   const one = (keyword: string): string | undefined => all.get(keyword)?.[0];
   const paths = (keyword: string): string[] =>
     (all.get(keyword) ?? []).flatMap(splitPaths).filter((path) => path !== 'none');
+  const proxies = [one('proxyjump'), one('proxycommand')];
+  if (proxies.some((proxy) => proxy !== undefined && proxy !== 'none'))
+    throw sshFailure('proxyUnsupported', { host: target.host });
   const alias = one('hostkeyalias');
   const agent = one('identityagent');
   const identityFiles = target.identityFile

@@ -1,6 +1,5 @@
 // The simulated Furo inside the editor: started on demand, in the extension's own storage. The only file that knows it.
-import { randomUUID } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Disposable } from '../base/disposable';
@@ -34,12 +33,12 @@ export class Tutorial implements Disposable {
       const title = vscode.l10n.t('Starting the simulated Furo');
       this.#furo = await vscode.window.withProgress(
         { location: vscode.ProgressLocation.Notification, title },
-        () => startFuro(join(storage, randomUUID().slice(0, 8)), log),
+        () => startFuro(storage, log),
       );
     }
     const { host, port, user, identityFile, remoteFolder, knownHostsLine } = this.#furo.endpoint;
     mkdirSync(join(trustFile, '..'), { recursive: true });
-    writeFileSync(trustFile, `${knownHostsLine}\n`, { flag: 'a' });
+    rememberOnce(trustFile, knownHostsLine);
     machines.useTutorial({ host, port, user, identityFile, remoteFolder });
     const text = vscode.l10n.t(
       'The simulated Furo runs on this computer. Right-click a file and choose Run on Furo; nothing leaves your computer.',
@@ -59,6 +58,14 @@ export class Tutorial implements Disposable {
   dispose(): void {
     void this.#furo?.dispose();
   }
+}
+
+/** The folder keeps its host key, so a line that is there stays right. */
+function rememberOnce(trustFile: string, line: string): void {
+  const known = existsSync(trustFile) ? readFileSync(trustFile, 'utf8') : '';
+  if (known.split('\n').includes(line)) return;
+  const joint = known === '' || known.endsWith('\n') ? '' : '\n';
+  writeFileSync(trustFile, `${known}${joint}${line}\n`, { mode: 0o600 });
 }
 
 /** `FURO_DEMO_PYTHON` and `FURO_DEMO_MODEL` come from `npm run demo -- --vscode`. */

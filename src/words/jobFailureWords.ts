@@ -122,6 +122,24 @@ export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> =
     text: (t, v) => t('{0} failed on the machine. It says: {1}', v('command'), v('text')),
     actions: ['showLog'],
   },
+  otherMachine: {
+    text: (t, v) =>
+      t(
+        '{0} is a job of {1}, but the settings name another machine now. Set the connection back to reach it.',
+        v('job'),
+        v('target'),
+      ),
+    actions: ['openSettings'],
+  },
+  inputNotSent: {
+    text: (t, v) =>
+      t(
+        'Nothing was submitted: {0} was not sent to the machine ({1}). A link or a file in the way there cannot be replaced; use a real file inside the folder.',
+        v('path'),
+        v('detail'),
+      ),
+    actions: ['showLog'],
+  },
   cancelRefused: {
     text: (t, v) => t('Job {0} could not be cancelled. pjdel says: {1}', v('pjmId'), v('text')),
     actions: ['showLog'],

@@ -12,6 +12,14 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
       ),
     actions: ['openSettings'],
   },
+  proxyUnsupported: {
+    text: (t, v) =>
+      t(
+        'Your ssh configuration reaches {0} over a jump host or a proxy command, which is not supported yet. Name a machine that can be reached directly.',
+        v('host'),
+      ),
+    actions: ['openSettings'],
+  },
   hostNotFound: {
     text: (t, v) =>
       t(

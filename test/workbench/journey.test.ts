@@ -93,6 +93,8 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     });
 
     it('opens the results again after a reload', async () => {
+      // A browser window writes down its open editors every few seconds only.
+      await workbench.page.waitForTimeout(10_000);
       await workbench.page.reload();
       await workbench.row(/questions.*done.*cx-single/).waitFor({ timeout: 60_000 });
       const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');

@@ -65,7 +65,6 @@ export const commands = {
 } as const satisfies Record<string, CommandRow>;
 
 export type CommandName = keyof typeof commands;
-export type CommandId = (typeof commands)[CommandName]['id'];
 
 /** Names of the commands that are called with an argument of that kind. */
 export type CommandsWith<Kind extends ArgumentKind> = {

@@ -5,6 +5,7 @@ import { findGroup } from '../../pjm/furo';
 import { renderScript } from '../../pjm/render';
 import { requestOf } from '../../workflow/expand';
 import { renderBody } from '../../workflow/launchLine';
+import { previewPlaces } from '../../jobs/places';
 import type { WorkflowJob } from '../../workflow/workflow';
 import { chooseWork, clickedFile, type ClickedFile } from '../chooseWork';
 import type { Machines } from '../machines';
@@ -29,12 +30,6 @@ async function scriptText(
   const { work, settings } = job;
   if (work.kind === 'script')
     return readFile(vscode.Uri.joinPath(file.folder.uri, work.script).fsPath, 'utf8');
-  const base = machines.connection.remoteFolder || '/data/group1/USER/furo';
-  const project = `${base}/${file.folder.name}`;
-  const places = {
-    projectFolder: project,
-    runtimeFolder: `${base}/.furo/runtime/VERSION`,
-    jobFile: `${project}/.furo/runs/${job.name}/job.json`,
-  };
-  return renderScript(requestOf(job, findGroup(settings.resourceGroup)), renderBody(job, places));
+  const launch = previewPlaces(machines.connection.remoteFolder, file.folder.uri.fsPath, job.name);
+  return renderScript(requestOf(job, findGroup(settings.resourceGroup)), renderBody(job, launch));
 }

@@ -74,6 +74,15 @@ function stepReporter(
 ): (step: SubmitStep) => void {
   let percent = 0;
   return (step) => {
+    if (step.kind === 'kept') {
+      void vscode.window.showWarningMessage(
+        vscode.l10n.t(
+          'Not sent as they are here (changed on the machine, or links): {0}',
+          step.paths.join(', '),
+        ),
+      );
+      return;
+    }
     if (step.kind !== 'sync') {
       progress.report({ message: stepText(step.kind) });
       return;
@@ -87,7 +96,7 @@ function stepReporter(
   };
 }
 
-function stepText(kind: Exclude<SubmitStep['kind'], 'sync'>): string {
+function stepText(kind: Exclude<SubmitStep['kind'], 'sync' | 'kept'>): string {
   switch (kind) {
     case 'checking':
       return vscode.l10n.t('checking');
