@@ -23,6 +23,8 @@ export interface FaultSettings {
   queueDelaySeconds: number;
   /** Text of the site's submit check; pjsub then refuses with 0079. */
   submitRefusal: string | undefined;
+  /** Jobs that are about to start are stopped by a system error (state ERR). */
+  breaksJobs: boolean;
   isExecRefused: boolean;
   isSftpRefused: boolean;
 }
@@ -38,6 +40,7 @@ const harmless: FaultSettings = {
   linesAfter: [],
   queueDelaySeconds: 0,
   submitRefusal: undefined,
+  breaksJobs: false,
   isExecRefused: false,
   isSftpRefused: false,
 };

@@ -18,7 +18,7 @@ import {
   type SchedulerOptions,
 } from './schedulerOptions';
 import { readSnapshot, type SchedulerSnapshot } from './schedulerSnapshot';
-import { latestEnd, setState, type SimulatedJob } from './simulatedJob';
+import { breakJob, holdJob, latestEnd, setState, type SimulatedJob } from './simulatedJob';
 import { renderStatistics } from './statisticsText';
 import { deletesStep, parseStepRule } from './stepRules';
 import { WaitingQueue } from './waitingQueue';
@@ -209,7 +209,11 @@ export class Scheduler implements Disposable {
       job.nodes = allocation.nodes;
       job.gpus = allocation.gpus;
       job.isBackfilled = isBackfill;
-      this.#begin(job, delayMs);
+      if (this.faults.breaksJobs) {
+        this.#pool.release(job);
+        breakJob(job);
+        this.#announce();
+      } else this.#begin(job, delayMs);
     }
     if (blocked && Number.isFinite(blocked.at)) blocked.job.plannedAt = blocked.at;
   }
@@ -241,13 +245,7 @@ export class Scheduler implements Disposable {
 
   #enterHold(job: SimulatedJob, cause: { user: string; reason: string }): void {
     this.#queue.remove(job);
-    job.heldAt = this.clock.now();
-    job.holds += 1;
-    job.lastHoldUser = cause.user;
-    job.reason = cause.reason;
-    delete job.startedAt;
-    delete job.plannedAt;
-    setState(job, 'HLD');
+    holdJob(job, cause, this.clock.now());
   }
 
   #cancelWaiting(job: SimulatedJob, reason: string): void {

@@ -71,6 +71,8 @@ export interface SchedulerFaults {
   queueSlowdownMs: number;
   /** Text of the site's submit hook; pjsub then refuses with 0079. */
   submitRefusal: string | undefined;
+  /** A job that is about to start is stopped by a system error and stays ERR until it is deleted. */
+  breaksJobs: boolean;
 }
 
 export function noFaults(): SchedulerFaults {
@@ -80,5 +82,6 @@ export function noFaults(): SchedulerFaults {
     siteLinesAfter: [],
     queueSlowdownMs: 0,
     submitRefusal: undefined,
+    breaksJobs: false,
   };
 }

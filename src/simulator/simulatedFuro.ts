@@ -229,6 +229,7 @@ function restoreScheduler(
     scheduler.faults.siteLinesAfter = settings.linesAfter;
     scheduler.faults.queueSlowdownMs = settings.queueDelaySeconds * 1000;
     scheduler.faults.submitRefusal = settings.submitRefusal;
+    scheduler.faults.breaksJobs = settings.breaksJobs;
   });
   return { scheduler, state };
 }

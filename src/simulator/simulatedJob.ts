@@ -160,3 +160,24 @@ export function latestEnd(job: SimulatedJob, now: number): number {
   if (elapseSeconds === undefined) return Number.POSITIVE_INFINITY;
   return (job.startedAt ?? job.plannedAt ?? now) + elapseSeconds * 1000;
 }
+
+/** HOLD by the user: the job begins anew when it is released. */
+export function holdJob(
+  job: SimulatedJob,
+  cause: { readonly user: string; readonly reason: string },
+  now: number,
+): void {
+  job.heldAt = now;
+  job.holds += 1;
+  job.lastHoldUser = cause.user;
+  job.reason = cause.reason;
+  delete job.startedAt;
+  delete job.plannedAt;
+  setState(job, 'HLD');
+}
+
+/** ERROR by the system: left by pjdel only; what the administrator can do is not simulated. */
+export function breakJob(job: SimulatedJob): void {
+  job.reason = 'INTERNAL ERROR';
+  setState(job, 'ERR');
+}

@@ -27,6 +27,24 @@ describe('a normal job', () => {
     expect(bench.files.texts.has(`${folder}/share.sh.1996122.stats`)).toBe(true);
   });
 
+  it('stays ERR after a system error until it is deleted', async () => {
+    const bench = new PjmBench();
+    bench.scheduler.faults.breaksJobs = true;
+    await bench.run('pjsub share.sh');
+    bench.clock.advance(0);
+    expect(await bench.state('1996122')).toBe('ERR');
+    const { out } = await bench.run('pjstat -v --choose jid,st,ermsg');
+    expect(out).toContain('INTERNAL ERROR');
+    bench.scheduler.faults.breaksJobs = false;
+    await bench.run('pjdel 1996122');
+    bench.clock.advance(10_000);
+    expect((await bench.run('pjstat -H')).out).toContain('CCL');
+    // The nodes are free again.
+    await bench.run('pjsub share.sh');
+    bench.clock.advance(5000);
+    expect(await bench.state('1996123')).toBe('RUN');
+  });
+
   it('copies the script at submission and gives the PJM variables', async () => {
     const bench = new PjmBench();
     await bench.run(['pjsub', '-x', 'A=1,PJM_JOBID=7', '--comment', 'try', 'share.sh']);
