@@ -33,7 +33,8 @@ async function main() {
   const versions =
     process.argv.length > 2 ? process.argv.slice(2) : [editors.oldest.vscode, 'stable'];
   await setUpPackages(root, log);
-  const electron = await loadTestElectron();
+  // Imported late: setUpPackages may just have installed it.
+  const electron = await import('@vscode/test-electron');
   if (process.platform === 'linux' && !process.env['DISPLAY'] && !process.env['WAYLAND_DISPLAY'])
     throw new Obstacle(
       'Desktop VS Code needs a display, and DISPLAY is not set.',
@@ -45,19 +46,6 @@ async function main() {
   for (const version of versions) if (!(await testOn(electron, version))) failed += 1;
   console.log(`\n${versions.length - failed} of ${versions.length} versions passed`);
   return failed === 0 ? 0 : 1;
-}
-
-/** It is no dependency of the project: it only serves to download what most machines of a test farm may not. */
-async function loadTestElectron() {
-  try {
-    return await import('@vscode/test-electron');
-  } catch (error) {
-    throw new Obstacle(
-      'The package @vscode/test-electron, which downloads and starts desktop VS Code, is not installed.',
-      'Run: npm install --no-save @vscode/test-electron\nThe same tests run without it on code-server: npm test -- workbench',
-      error.code === 'ERR_MODULE_NOT_FOUND' ? undefined : error,
-    );
-  }
 }
 
 async function pack() {

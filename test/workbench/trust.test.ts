@@ -37,5 +37,13 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     it('connected to nothing', () => {
       expect(workbench.outputOf(/Furo/)).not.toMatch(/connect/i);
     });
+
+    it('says without a folder what to open', async () => {
+      await workbench.page.goto(`${workbench.editor.address}/?ew=true`);
+      const tab = workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' });
+      await tab.click({ timeout: 60_000 });
+      await workbench.page.getByText('Open the folder with your prompts').first().waitFor();
+      await workbench.picture('no-folder');
+    });
   },
 );
