@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { editors } from './steps/codeServer.mjs';
+import { pack } from './steps/pack.mjs';
 import { build, checkNode, setUpPackages } from './steps/node.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -41,21 +42,13 @@ async function main() {
       'Run: xvfb-run -a npm run test:electron',
     );
   await build(root, log);
-  await pack();
+  log('package');
+  await mkdir(dirname(vsix), { recursive: true });
+  await pack(vsix);
   let failed = 0;
   for (const version of versions) if (!(await testOn(electron, version))) failed += 1;
   console.log(`\n${versions.length - failed} of ${versions.length} versions passed`);
   return failed === 0 ? 0 : 1;
-}
-
-async function pack() {
-  log('package');
-  await mkdir(dirname(vsix), { recursive: true });
-  const vsce = join(root, 'node_modules', '@vscode', 'vsce', 'vsce');
-  const quiet = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links'];
-  await promisify(execFile)(process.execPath, [vsce, 'package', ...quiet, '--out', vsix], {
-    cwd: root,
-  });
 }
 
 /** @returns true when every test passed */

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { editorObstacle, setUpCodeServer } from './codeServer.mjs';
+import { pack } from './pack.mjs';
 import { canRun, run } from './process.mjs';
 import { pageAddress, startEditor } from './startEditor.mjs';
 
@@ -26,7 +27,9 @@ export async function openWorkbench({ root, python, model, log }) {
     const connection = await furo.ready;
     const folder = join(work, 'examples');
     await cp(join(root, 'examples'), folder, { recursive: true });
-    const vsix = await pack(root, work, log);
+    log('extension (VSIX)');
+    const vsix = join(work, 'furo-workflows.vsix');
+    await pack(vsix);
     const settings = { ...connection.settings, ...inferenceSettings };
     const open = desktop ? openDesktop : openInBrowser;
     const editor = await open({
@@ -92,15 +95,6 @@ function startFuro({ root, work, python, model }) {
       await ended;
     },
   };
-}
-
-async function pack(root, work, log) {
-  log('extension (VSIX)');
-  const vsix = join(work, 'furo-workflows.vsix');
-  const vsce = join(root, 'node_modules', '@vscode', 'vsce', 'vsce');
-  const quiet = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links'];
-  await run(process.execPath, [vsce, 'package', ...quiet, '--out', vsix], { cwd: root });
-  return vsix;
 }
 
 /** The host key is known beforehand: it was made on this computer a moment ago. */

@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { editors } from './codeServer.mjs';
 import { run } from './process.mjs';
 
 const quietSettings = {
@@ -49,7 +50,7 @@ export async function startEditor(options) {
     ...['--ignore-last-opened', '--disable-proxy'],
     ...(options.workspaceTrust ? [] : ['--disable-workspace-trust']),
     ...(locale ? ['--locale', locale] : []),
-    ...(options.hostTests && program.vscode !== '1.90.2'
+    ...(options.hostTests && program.vscode !== editors.oldest.vscode
       ? ['--vscode-option', 'enable-smoke-test-driver']
       : []),
   ];

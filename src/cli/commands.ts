@@ -9,7 +9,7 @@ import { Tail } from '../jobs/tail';
 import { systemClock } from '../base/clock';
 import { silentLogger } from '../base/log';
 import { parseResults } from '../webview/rows';
-import { durationText, phaseText, progressText } from '../words/stateText';
+import { durationText, elapsedSeconds, phaseText, progressText } from '../words/stateText';
 import type { Translate } from '../words/translate';
 import type { WorkflowJob } from '../workflow/workflow';
 import type { Session } from './session';
@@ -146,11 +146,8 @@ export function listJobs({ session, screen, translate: t }: Context): void {
 }
 
 function elapsedText(job: Job): string {
-  const known = job.statistics?.elapseSeconds;
-  if (known !== undefined) return durationText(known);
-  const { phase } = job;
-  const isTimed = phase.kind === 'running' && phase.startedMs !== undefined;
-  return isTimed ? durationText((Date.now() - (phase.startedMs ?? 0)) / 1000) : '-';
+  const elapsed = elapsedSeconds(job, Date.now());
+  return elapsed === undefined ? '-' : durationText(elapsed);
 }
 
 /** Prints the whole output so far; with `follows` goes on until the job ends. */

@@ -3,7 +3,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createHash } from 'node:crypto';
 import { systemClock } from '../base/clock';
 import { DisposableStore, type Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
@@ -11,6 +10,7 @@ import { jobFailure } from '../jobs/failures';
 import { keepHistory } from '../jobs/history';
 import type { JobCenter } from '../jobs/jobCenter';
 import { JobStore } from '../jobs/jobStore';
+import { shortHash } from '../jobs/places';
 import { openMachine } from '../jobs/openMachine';
 import { readSettings, type SettingKey, type Settings } from '../settings';
 import type { Remote } from '../ssh/remote';
@@ -87,8 +87,4 @@ export async function readSettingsFile(
     if (isOptional && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw jobFailure('settingInvalid', { key: file, expected: 'JSON' }, error);
   }
-}
-
-function shortHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 12);
 }

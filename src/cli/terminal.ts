@@ -75,7 +75,7 @@ export function padTo(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - textWidth(text)));
 }
 
-const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g; // eslint-disable-line no-control-regex
+const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g; // eslint-disable-line no-control-regex -- control characters are what is looked for
 
 /** Foreign text without control characters: neither model output nor a server steers the terminal. */
 export function harmless(text: string): string {

@@ -1,6 +1,4 @@
 // Builds what one machine needs from the connection settings: connection, queue, job centre. A composition root's tool.
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import type { Clock } from '../base/clock';
 import { DisposableStore, type Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
@@ -33,6 +31,8 @@ export interface Machine extends Disposable {
   readonly center: JobCenter;
 }
 
+const usualPort = 22;
+
 /** Opens nothing yet: the connection comes with its first use. */
 export function openMachine(parts: MachineParts): Machine {
   const { host, port, user, identityFile, remoteFolder } = parts.connection;
@@ -48,9 +48,10 @@ export function openMachine(parts: MachineParts): Machine {
       endpoint: () =>
         resolveEndpoint({
           host,
-          port,
+          // The usual port is what the ssh configuration may say otherwise.
+          ...(port !== usualPort && { port }),
           ...(user !== '' && { user }),
-          ...(identityFile !== '' && { identityFile: expandHome(identityFile) }),
+          ...(identityFile !== '' && { identityFile }),
         }),
       trustFile: parts.trustFile,
       prompts: parts.prompts,
@@ -77,8 +78,4 @@ export function openMachine(parts: MachineParts): Machine {
 /** `user@host:port`, by which jobs of different machines are told apart. */
 export function targetOf({ user, host, port }: ConnectionSettings): string {
   return `${user}@${host}:${port}`;
-}
-
-function expandHome(path: string): string {
-  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : path;
 }

@@ -70,6 +70,7 @@ export function localResultsFolder(
   return join(workspaceFolder, 'furo-results', `${jobName}.${pjmId}`);
 }
 
-function shortHash(text: string): string {
+/** Eight hex digits that tell texts apart, for names of files and folders. */
+export function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }

@@ -4,8 +4,8 @@ import { isCancellation, isFailure } from '../base/failure';
 import type { Logger } from '../base/log';
 import { parseJobStatistics, type JobStatistics } from '../pjm/jobStatistics';
 import type { QueueEntry } from '../pjm/pjstat';
-import { remotePath, type RemoteFiles } from '../ssh/remote';
-import { mkdir } from 'node:fs/promises';
+import { remotePath, type RemoteFiles, type RemotePath } from '../ssh/remote';
+import { downloadFolder } from '../sync/download';
 import { join, posix } from 'node:path';
 import type { InferenceProgress, Job, JobFiles, JobPhase, RunFailure } from './job';
 import { localResultsFolder } from './places';
@@ -131,29 +131,33 @@ export async function downloadResults(
   signal?: AbortSignal,
 ): Promise<string | undefined> {
   const folder = localResultsFolder(job.workspaceFolder, job.name, job.pjmId ?? job.id);
+  const taken = new Set<string>();
   let count = 0;
-  for (const [path, name] of wantedFiles(job.files)) {
-    if (!(await files.stat(remotePath(path), signal))) {
-      log.info(`no ${path}`);
-      continue;
+  for (const [remoteFolder, names] of namesByFolder(job.files)) {
+    // A script may give two files of different folders the same name.
+    const localFolder = names.some((name) => taken.has(name)) ? join(folder, 'other') : folder;
+    const options = { files, remoteFolder, localFolder, names, ...(signal && { signal }) };
+    try {
+      const summary = await downloadFolder(options);
+      count += summary.files;
+      for (const { path, why } of summary.skipped) log.warn(`${path} was not brought: ${why}`);
+    } catch (error) {
+      if (!isFailure(error, 'noSuchFile')) throw error;
+      log.info(`no ${remoteFolder}`);
     }
-    await mkdir(folder, { recursive: true });
-    await files.download(remotePath(path), join(folder, name), { ...(signal && { signal }) });
-    count += 1;
+    for (const name of names) taken.add(name);
   }
   return count === 0 ? undefined : folder;
 }
 
-/** Remote paths with local names; a script chooses the former, so the latter are made safe and different. */
-function wantedFiles(files: JobFiles | undefined): readonly (readonly [string, string])[] {
-  if (!files) return [];
+function namesByFolder(files: JobFiles | undefined): ReadonlyMap<RemotePath, readonly string[]> {
+  const folders = new Map<RemotePath, string[]>();
+  if (!files) return folders;
   const { stdout, stderr, statistics, results, progress } = files;
-  const wanted = new Map<string, string>();
   for (const path of new Set([stdout, stderr, statistics, results, progress])) {
     if (path === undefined) continue;
-    let name = posix.basename(path).replace(/[\\/:*?"<>|\0]/g, '_');
-    while (wanted.has(name)) name = `other-${name}`;
-    wanted.set(name, path);
+    const folder = remotePath(posix.dirname(path));
+    folders.set(folder, [...(folders.get(folder) ?? []), posix.basename(path)]);
   }
-  return [...wanted].map(([name, path]) => [path, name]);
+  return folders;
 }

@@ -25,11 +25,6 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** The folder of an absolute path. */
-export function folderOf(path: string): string {
-  return path.slice(0, Math.max(1, path.lastIndexOf('/')));
-}
-
 /** `<submitdir>/.d<10-digit id>`; sub-jobs of a step job have their own script and so (a guess) their own name. */
 export function scriptCopyPath(folder: string, jobId: number, step?: number): string {
   const suffix = step === undefined ? '' : `_${step}`;

@@ -18,27 +18,11 @@ export interface Endpoint {
   readonly knownHostsFiles: readonly string[];
 }
 
-/** What a person types: `user@host:port`, parts optional but the host. */
+/** What a person names: a host, and user and port where they differ from the ssh configuration. */
 export interface Target {
   readonly host: string;
   readonly port?: number;
   readonly user?: string;
-}
-
-/** Reads `user@host:port`, `host`, `[::1]:22`. Throws `endpointInvalid`. */
-export function parseTarget(text: string): Target {
-  const match = /^(?:([^@]*)@)?(\[[^\]]*\]|[^:[\]]*|[0-9A-Fa-f:.]+(?:%\w+)?)(?::([^:]*))?$/.exec(
-    text.trim(),
-  );
-  const [, user, rawHost, rawPort] = match ?? [];
-  if (rawHost === undefined) throw sshFailure('endpointInvalid', { field: 'host', value: text });
-  const target = {
-    host: rawHost.replace(/^\[(.*)\]$/, '$1'),
-    ...(user !== undefined && { user }),
-    ...(rawPort !== undefined && { port: readPort(rawPort) }),
-  };
-  checkTarget(target);
-  return target;
 }
 
 /**
@@ -63,15 +47,9 @@ function checkName(field: 'host' | 'user', value: string): void {
     value.length > 0 &&
     value.length <= 255 &&
     !value.startsWith('-') &&
-    // eslint-disable-next-line no-control-regex
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
     !/[\u0000-\u0020\u007f-\u009f'"`$;&<>|(){}\\*?!#~,@\u2028\u2029]/.test(value);
   if (!isSafe) throw sshFailure('endpointInvalid', { field, value: value.slice(0, 80) });
-}
-
-function readPort(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
-  checkPort(port, text);
-  return port;
 }
 
 function checkPort(port: number, text = String(port)): void {

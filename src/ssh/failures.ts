@@ -71,6 +71,6 @@ export function toError(thrown: unknown): Error {
 /** The text of a foreign error, cut so that a hostile server cannot flood a message. */
 export function detailOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 300);
 }

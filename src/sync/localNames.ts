@@ -13,7 +13,7 @@ export function nameProblem(
   seen: Set<string>,
   platform: NodeJS.Platform = process.platform,
 ): NameProblem | undefined {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (name === '' || name === '.' || name === '..' || /[/\u0000-\u001f\u007f]/.test(name))
     return 'unsafe';
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) return 'reserved';

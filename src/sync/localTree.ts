@@ -133,7 +133,7 @@ class Walk {
   #checkName(path: string): string {
     const normal = path.normalize('NFC');
     const name = normal.slice(normal.lastIndexOf('/') + 1);
-    // eslint-disable-next-line no-control-regex
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
     if (/[\u0000-\u001f\u007f]/.test(name) || Buffer.byteLength(name) > 255)
       throw syncFailure('nameNotPortable', { path, detail: 'characters or length' });
     const other = this.#names.get(normal);

@@ -81,6 +81,16 @@ export function shortStateText(job: Job, t: Translate): string {
   return `${state} ${progress.done}/${progress.total}`;
 }
 
+/** How long a job ran, or runs by now; undefined before its start. */
+export function elapsedSeconds(
+  { statistics, phase }: Pick<Job, 'statistics' | 'phase'>,
+  nowMs: number,
+): number | undefined {
+  if (statistics?.elapseSeconds !== undefined) return statistics.elapseSeconds;
+  if (phase.kind !== 'running' || phase.startedMs === undefined) return undefined;
+  return (nowMs - phase.startedMs) / 1000;
+}
+
 /** `0:05:10` of seconds. */
 export function durationText(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

@@ -23,6 +23,7 @@ import {
   type EditorName,
 } from '../../scripts/steps/codeServer.mjs';
 import { pageAddress, startEditor, type RunningEditor } from '../../scripts/steps/startEditor.mjs';
+import { settingsFor } from '../../src/cli/demo';
 import { startSimulatedFuro, type SimulatedFuro } from '../../src/simulator/simulatedFuro';
 import { root, vsixFile } from './globalSetup';
 
@@ -50,11 +51,8 @@ export interface WorkbenchOptions {
   readonly editor?: EditorName;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly locale?: string;
-  readonly hostTests?: boolean;
   readonly workspaceTrust?: boolean;
   readonly withFuro?: boolean;
-  /** VSIX files beside our own. */
-  readonly extensions?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -80,9 +78,8 @@ export class Workbench {
     const editor = await startEditor({
       program,
       work: join(work, 'editor'),
-      extensions: options.hostTests ? [] : [vsixFile, ...(options.extensions ?? [])],
+      extensions: [vsixFile],
       settings: { ...connectionSettings(furo), ...options.settings },
-      hostTests: options.hostTests ?? false,
       workspaceTrust: options.workspaceTrust ?? false,
       ...(options.locale !== undefined && { locale: options.locale }),
       ...(options.env && { env: options.env }),
@@ -195,14 +192,8 @@ async function startFuro(folder: string): Promise<SimulatedFuro> {
 
 function connectionSettings(furo: SimulatedFuro | undefined): Record<string, unknown> {
   if (!furo) return {};
-  const { host, port, user, identityFile, remoteFolder } = furo.endpoint;
   return {
-    'furo.connection.host': host,
-    'furo.connection.port': port,
-    'furo.connection.user': user,
-    'furo.connection.identityFile': identityFile,
-    'furo.connection.remoteFolder': remoteFolder,
-    'furo.poll.intervalSeconds': 2,
+    ...settingsFor(furo),
     'furo.inference.model': demoModel,
     'furo.inference.promptTemplate': '{{ question }}',
     'furo.inference.systemPrompt': 'You answer in one or two short sentences.',

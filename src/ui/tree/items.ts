@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Job } from '../../jobs/job';
 import {
   causeText,
+  elapsedSeconds,
   durationText,
   phaseText,
   progressText,
@@ -69,14 +70,8 @@ export function jobItem(job: Job): vscode.TreeItem {
 /** `0:01:10 / 1:00:00`; only the limit while nothing has run. */
 function timeText(job: Job): string {
   const limit = durationText(job.elapseLimitSeconds);
-  const elapsed = elapsedSeconds(job);
+  const elapsed = elapsedSeconds(job, Date.now());
   return elapsed === undefined ? limit : `${durationText(elapsed)} / ${limit}`;
-}
-
-function elapsedSeconds({ statistics, phase }: Job): number | undefined {
-  if (statistics?.elapseSeconds !== undefined) return statistics.elapseSeconds;
-  const isTimed = phase.kind === 'running' && phase.startedMs !== undefined;
-  return isTimed ? (Date.now() - (phase.startedMs ?? 0)) / 1000 : undefined;
 }
 
 function tooltip(job: Job, state: string): vscode.MarkdownString {

@@ -1,0 +1,21 @@
+/** Packs the extension as it would be published. `node scripts/steps/pack.mjs FILE` does it by hand. */
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from './process.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+/** Without an address of the repository vsce can neither check nor rewrite the links of the README. */
+const switches = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links'];
+
+/** @returns what vsce printed */
+export async function pack(file) {
+  const vsce = join(root, 'node_modules', '@vscode', 'vsce', 'vsce');
+  const { output } = await run(process.execPath, [vsce, 'package', ...switches, '--out', file], {
+    cwd: root,
+  });
+  return output;
+}
+
+const [, program, file] = process.argv;
+if (program === fileURLToPath(import.meta.url) && file) console.log(await pack(file));
