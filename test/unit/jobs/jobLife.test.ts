@@ -32,6 +32,26 @@ it('submits a batch script as it is and brings its files back', async () => {
   );
 });
 
+it('shows and keeps both streams of a script that sends them to files of one name', async () => {
+  bench.write('out/.keep', '');
+  bench.write('err/.keep', '');
+  const text = `#!/bin/bash
+#PJM -L rscgrp=cx-share
+#PJM -L gpu=1
+#PJM -L elapse=0:01:00
+#PJM -o out/log.txt
+#PJM -e err/log.txt
+echo good
+echo bad >&2
+`;
+  bench.write('two.sh', text);
+  const job = await window.submit(jobOf('two', { kind: 'script', script: 'two.sh' }));
+  const ended = await window.ended(job.id);
+  const read = (path: string) => readFileSync(join(String(ended.resultsFolder), path), 'utf8');
+  expect([read('log.txt'), read('other/log.txt')]).toEqual(['good\n', 'bad\n']);
+  expect(window.outputOf(job.id).split('\n').sort()).toEqual(['', 'bad', 'good']);
+});
+
 it('runs a Python program in the environment, with its arguments', async () => {
   bench.write('tool.py', 'import os, sys\nprint(sys.argv[1:], os.environ["NAME"])\n');
   const work = { kind: 'python', script: 'tool.py', arguments: ['a b', "it's"] } as const;
