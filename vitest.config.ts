@@ -15,6 +15,8 @@ export default defineConfig({
       {
         test: {
           name: 'sshd',
+          // The kernel takes down network namespaces in its own time; a test that meets one may have to wait for it.
+          retry: 2,
           include: ['test/sshd/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
