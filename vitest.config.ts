@@ -3,7 +3,14 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 20_000,
+          hookTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: 'e2e',
@@ -15,8 +22,6 @@ export default defineConfig({
       {
         test: {
           name: 'sshd',
-          // The kernel takes down network namespaces in its own time; a test that meets one may have to wait for it.
-          retry: 2,
           include: ['test/sshd/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,

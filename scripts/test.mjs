@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { editorObstacle, setUpCodeServer } from './steps/codeServer.mjs';
 import { build, checkNode, setUpPackages } from './steps/node.mjs';
 import { run } from './steps/process.mjs';
-import { setUpDemoModel, setUpPython } from './steps/python.mjs';
+import { setUpDemoModel, setUpOldestTransformers, setUpPython } from './steps/python.mjs';
 import { setUpSystem } from './steps/system.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -105,10 +105,16 @@ async function style() {
 async function vitest(project, env) {
   const file = join(output, `${project}.json`);
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', project];
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const unhandled = join(output, `${project}.unhandled.json`);
+  const reporters = [
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+    '--reporter=./scripts/steps/unhandledReporter.mjs',
+  ];
   const { code } = await run(process.execPath, [...args, ...reporters], {
     cwd: root,
-    env,
+    env: { ...env, FURO_UNHANDLED_FILE: unhandled },
     inherit: true,
     check: false,
   });
@@ -116,7 +122,14 @@ async function vitest(project, env) {
   const failed = told.numFailedTests ?? 0;
   const tests = (told.testResults ?? []).flatMap((result) => result.assertionResults ?? []);
   const skipped = tests.filter(({ status }) => status === 'pending' || status === 'skipped');
+  const broken = tests.filter(({ status }) => status === 'failed');
   return {
+    failures: [
+      ...broken.map(
+        ({ fullName, failureMessages }) => `${fullName}\n${failureMessages?.[0] ?? ''}`,
+      ),
+      ...JSON.parse(await readFile(unhandled, 'utf8').catch(() => '[]')),
+    ],
     passed: told.numPassedTests ?? 0,
     // A run that broke outside of any test is a failure, too.
     failed: failed === 0 && code !== 0 ? 1 : failed,
@@ -138,9 +151,22 @@ async function pytest(env) {
     if (code !== 0) console.log(text);
     counts[code === 0 ? 'passed' : 'failed'] += 1;
   }
+  const oldest = await setUpOldestTransformers(python, log);
+  const engines = ['tests/test_own_families.py', 'tests/test_generate.py'];
+  for (const [what, path, files] of [
+    ['', '', []],
+    ['with the oldest supported transformers: ', oldest, engines],
+  ]) {
+    console.log(`\n${what}pytest ${files.join(' ')}`);
+    await pytestRun(python, files, { ...env, ...(path && { PYTHONPATH: path }) }, counts);
+  }
+  return counts;
+}
+
+async function pytestRun(python, files, env, counts) {
   let tail = '';
-  const { code } = await run(python, ['-m', 'pytest', '-q', '-rs'], {
-    cwd,
+  const { code } = await run(python, ['-m', 'pytest', '-q', '-rs', ...files], {
+    cwd: join(root, 'python-runtime'),
     env,
     check: false,
     onLine: (line) => {
@@ -152,7 +178,6 @@ async function pytest(env) {
   counts.passed += count('passed');
   counts.skipped += count('skipped');
   counts.failed += Math.max(count('failed') + count('error'), code === 0 ? 0 : 1);
-  return counts;
 }
 
 function report(results) {
@@ -165,6 +190,10 @@ function report(results) {
     sum.failed += failed;
     sum.skipped += skipped;
   }
+  // Said again at the end: a log of CI may keep no more than that.
+  for (const { name, failures = [] } of results)
+    for (const text of failures)
+      console.log(`failed in ${name}: ${text.split('\n').slice(0, 12).join('\n  ')}`);
   const skippedNames = results.flatMap((result) => result.skippedNames ?? []);
   for (const name of skippedNames) console.log(`skipped: ${name}`);
   if (isCi && sum.skipped > 0) {

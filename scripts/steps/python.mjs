@@ -13,6 +13,7 @@ import { ProgramFailed, run } from './process.mjs';
 const repository = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const oldest = [3, 11];
 const requirements = join(repository, 'python-runtime', 'requirements-dev.txt');
+const oldestRequirements = join(repository, 'python-runtime', 'requirements-oldest.txt');
 const modelScript = join(repository, 'scripts', 'demoModel.py');
 const modelRecipeVersion = 1;
 
@@ -114,6 +115,22 @@ async function versionOf(command, args) {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The oldest supported transformers, in a folder to be put in front of PYTHONPATH.
+ * @param {string} python path of the `.venv` Python
+ * @param {(text: string) => void} log one line of progress at a time
+ * @returns {Promise<string>} the folder
+ */
+export async function setUpOldestTransformers(python, log) {
+  const pins = await readFile(oldestRequirements, 'utf8');
+  return cached('transformers-oldest', pins, async (work) => {
+    log('Python: the oldest supported transformers');
+    const options = ['--disable-pip-version-check', '--no-input', '--progress-bar', 'off'];
+    const what = ['--no-deps', '--target', work, '-r', oldestRequirements];
+    await run(python, ['-m', 'pip', 'install', '--quiet', ...options, ...what]);
+  });
 }
 
 /**

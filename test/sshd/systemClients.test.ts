@@ -36,6 +36,8 @@ function run(program: string, words: readonly string[], input = ''): Promise<Out
       const code = typeof error?.code === 'number' ? error.code : error ? -1 : 0;
       resolve({ stdout, stderr, code });
     });
+    // A client that is refused ends without reading; its exit status tells it.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });
 }
