@@ -1,59 +1,52 @@
-"""The command line: `python -m furo_infer run JOB.json`, and `check JOB.json`, which only reads.
+"""The command line, `python -m furo_infer VERB ...`: one table of verbs, each with a module of its own.
 
-Knows arguments, exit codes and stderr; does not know how a run works.
+Knows exit codes and stderr; does not know how a verb works. Never imports torch.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from . import __version__
-from ._allocation import read_allocation
-from ._errors import EXIT_OK, FuroInferError
-from ._job import read_job
+from . import __version__, _inspect, _plan_command, _preflight, _results_commands, _run_command
+from ._errors import FuroInferError
+
+Adder = Callable[[argparse.ArgumentParser], None]
+Runner = Callable[[argparse.Namespace], int]
+
+VERBS: dict[str, tuple[str, Adder, Runner]] = {
+    "plan": ("say what a job needs and where it fits", _plan_command.add_arguments, _plan_command.run),
+    "inspect": ("show how a model would lie on GPUs", _inspect.add_arguments, _inspect.run),
+    "check": ("say what each process sees, and what would stop a run", _preflight.add_arguments, _preflight.run),
+    "run": ("run a job file", _run_command.add_arguments, _run_command.run),
+    "merge": (
+        "bring the shards of a run into one file in the order of the input",
+        _results_commands.add_merge_arguments,
+        _results_commands.run_merge,
+    ),
+    "retry-errors": (
+        "set failed records aside, so that the next run does them again",
+        _results_commands.add_retry_errors_arguments,
+        _results_commands.run_retry_errors,
+    ),
+    "stats": ("say how a run went", _results_commands.add_stats_arguments, _results_commands.run_stats),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code. An expected failure is one line on stderr; a defect goes through with its traceback."""
-    chosen = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="furo_infer", description="Batch LLM inference over a JSONL file.")
+    parser.add_argument("--version", action="version", version=f"furo_infer {__version__}")
+    commands = parser.add_subparsers(dest="verb", required=True)
+    for name, (text, add_arguments, _) in VERBS.items():
+        add_arguments(commands.add_parser(name, help=text))
+    chosen = parser.parse_args(arguments)
     try:
-        return _run(chosen.job) if chosen.command == "run" else _check(chosen.job)
+        return VERBS[chosen.verb][2](chosen)
     except FuroInferError as error:
         print(f"furo_infer: error: {error.message}", file=sys.stderr, flush=True)
         return error.exit_code
-
-
-def _run(path: Path) -> int:
-    from ._run import run_job
-
-    return run_job(read_job(path), read_allocation(os.environ))
-
-
-def _check(path: Path) -> int:
-    """Reads the job file and its input as `run` does, loads and writes nothing."""
-    from ._records import read_records
-
-    job = read_job(path)
-    records = read_records(job)
-    refused = [record for record in records if record.refused]
-    for record in refused:
-        print(f"record {record.id} (line {record.line}) will fail: {record.refused}")
-    print(f"{len(records)} records, {len(refused)} will fail.")
-    return EXIT_OK
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="furo_infer", description="Batch LLM inference over a JSONL file.")
-    parser.add_argument("--version", action="version", version=f"furo_infer {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("run", "run a job file"), ("check", "only check a job file and its input")):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("job", type=Path, metavar="JOB.json")
-    return parser
 
 
 if __name__ == "__main__":

@@ -14,17 +14,23 @@ from typing import Any
 
 from ._errors import UsageError
 
-__all__ = ["Batch", "Generation", "Job", "Prompt", "parse_job", "read_job"]
+__all__ = ["BACKENDS", "DTYPES", "POLICIES", "Batch", "Generation", "Job", "Layout", "Prompt", "parse_job", "read_job"]
 
 VERSION = 1
+BACKENDS = ("auto", "own", "transformers", "lmdeploy", "vllm", "echo")
+DTYPES = ("auto", "float16", "bfloat16", "float32")
+# How the back end "transformers" lays a model on the GPUs of a node; the words are accelerate's.
+POLICIES = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """How a record becomes a conversation. `template` is Jinja text over the record's fields."""
+    """How a record becomes a conversation. `template` is Jinja text over the record's fields; `function` names a
+    Python function of the project instead, as "module.py:function"."""
 
     system: str | None = None
     template: str | None = None
+    function: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,18 @@ class Generation:
 
 @dataclass(frozen=True)
 class Batch:
-    rows: int = 8
+    """`rows` that are generated together on one device; None leaves the choice to the plan."""
+
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the model lies on the GPUs; what is None is planned. Their product is the number of processes."""
+
+    replicas: int | None = None
+    stages: int | None = None
+    tensor_parallel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,9 +74,13 @@ class Job:
     batch: Batch = Batch()
     dtype: str = "auto"
     device: str = "auto"
-    engine: str = "single"
+    backend: str = "auto"
+    policy: str = "auto"
+    layout: Layout = Layout()
     trust_remote_code: bool = False
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    response_format: Mapping[str, Any] | None = None
+    elapse_seconds: float | None = None
 
 
 def read_job(path: Path) -> Job:
@@ -185,6 +206,10 @@ def _stop(value: Any, name: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _optional(check: Check) -> Check:
+    return lambda value, name: None if value is None else check(value, name)
+
+
 def _part(kind: Callable[..., Any], checks: Mapping[str, Check]) -> Check:
     def check(value: Any, name: str) -> Any:
         return kind(**_check(_object(value, name), name + ".", checks))
@@ -206,14 +231,18 @@ _JOB_FIELDS: Mapping[str, Check] = {
     "revision": _optional_text,
     "input": _path,
     "output": _path,
-    "prompt": _part(Prompt, {"system": _optional_text, "template": _optional_text}),
+    "prompt": _part(Prompt, {"system": _optional_text, "template": _optional_text, "function": _optional_text}),
     "generation": _part(Generation, GENERATION_CHECKS),
-    "batch": _part(Batch, {"rows": _whole(1)}),
-    "dtype": _choice("auto", "float16", "bfloat16", "float32"),
+    "batch": _part(Batch, {"rows": _optional(_whole(1))}),
+    "dtype": _choice(*DTYPES),
     "device": _choice("auto", "cuda", "cpu"),
-    "engine": _choice("single", "echo"),
+    "backend": _choice(*BACKENDS),
+    "policy": _choice(*POLICIES),
+    "layout": _part(Layout, {name: _optional(_whole(1)) for name in ("replicas", "stages", "tensor_parallel")}),
     "trust_remote_code": _flag,
     "chat_template_kwargs": _object,
+    "response_format": _optional(_object),
+    "elapse_seconds": _optional(_number(1.0, 1e9)),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ._errors import ModelError
 
-__all__ = ["find_model"]
+__all__ = ["find_model", "may_be_hub_name"]
 
 # Weights as safetensors or torch files, and all the small text files; no other framework's weights.
 WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model", "*.py")
@@ -27,7 +27,7 @@ def find_model(name: str, revision: str | None) -> Path:
             f"The folder {folder.resolve()} has no config.json, so it is no Hugging Face model. "
             "Name the folder that holds config.json, the tokenizer and the weights.",
         )
-    if not _may_be_hub_name(name):
+    if not may_be_hub_name(name):
         raise ModelError(
             "modelNotFound",
             f"There is no model at {folder if folder.is_absolute() else folder.absolute()}. "
@@ -36,7 +36,7 @@ def find_model(name: str, revision: str | None) -> Path:
     return _from_hub(name, revision)
 
 
-def _may_be_hub_name(name: str) -> bool:
+def may_be_hub_name(name: str) -> bool:
     return name.count("/") <= 1 and not name.startswith(("/", ".", "~", "\\")) and not name.endswith("/")
 
 

@@ -1,12 +1,14 @@
-"""A record's fields -> a conversation. Knows Jinja and the shape of chat messages.
+"""A record's fields -> a conversation. Knows Jinja, functions of the project, and the shape of chat messages.
 
 Does not know files, tokenizers or models: how a conversation becomes tokens is the engine's part.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -14,12 +16,21 @@ import jinja2.sandbox
 
 from ._errors import UsageError
 
-__all__ = ["Conversation", "Message", "PromptRefused", "compile_template", "conversation_of", "messages_of"]
+__all__ = [
+    "Conversation",
+    "Message",
+    "PromptRefused",
+    "compile_template",
+    "conversation_of",
+    "load_function",
+    "messages_of",
+]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 Message = Mapping[str, str]
-Render = Callable[[Mapping[str, Any]], str]
+# A prompt as text, or chat messages as OpenAI writes them.
+Render = Callable[[Mapping[str, Any]], Any]
 
 
 class PromptRefused(Exception):
@@ -62,6 +73,48 @@ def compile_template(template: str) -> Render:
             raise PromptRefused("template_failed", f"The prompt template failed: {error}.") from error
 
     return render
+
+
+def load_function(name: str) -> Render:
+    """The function that `name`, "module.py:function", says: a file of the project, which gets a record's fields as a
+    dict and returns a text or a list of messages. What it raises is the record's own failure, with its place."""
+    file, _, function = name.rpartition(":")
+    path = Path(file)
+    if not file.endswith(".py") or not function.isidentifier():
+        raise UsageError("functionInvalid", f'prompt.function is "{name}"; write it as "file.py:function".')
+    if not path.is_file():
+        raise UsageError("functionInvalid", f"prompt.function names {path}, which is not there.")
+    module: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module)
+    except Exception as error:
+        raise UsageError("functionInvalid", f"{path} cannot be loaded: {_where(error, path)}.") from error
+    build = module.get(function)
+    if not callable(build):
+        raise UsageError("functionInvalid", f"{path} has no function {function}.")
+
+    def render(fields: Mapping[str, Any]) -> Any:
+        try:
+            prompt = build(dict(fields))
+        except Exception as error:
+            raise PromptRefused("function_failed", f"The prompt function failed: {_where(error, path)}.") from error
+        if not isinstance(prompt, (str, list)):
+            raise PromptRefused(
+                "function_failed",
+                f"The prompt function {function} of {path} returned {type(prompt).__name__}; it must return a text or "
+                "a list of messages.",
+            )
+        return prompt
+
+    return render
+
+
+def _where(error: Exception, path: Path) -> str:
+    """The error with the last line of `path` that it went through."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    place = f" at {path}, line {line}" if line is not None else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def conversation_of(messages: tuple[Message, ...], system: str | None) -> Conversation:

@@ -1,32 +1,37 @@
-"""JSONL out: `<output>/results.jsonl`, one whole line for each record, in the order of computing.
+"""JSONL out: one whole line for each record, appended to this replica's shard in the order of computing.
 
-Knows the line of test/fixtures/contract/results.jsonl and which lines of an earlier run still hold. Does not know
-how answers are made. Never imports torch.
+Knows the line of test/fixtures/contract/results.jsonl. Which lines of an earlier run still hold is `_shards`' part,
+how answers are made the engines'. Never imports torch.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ._files import LineFile, output_refused
+from ._files import LineFile
 from ._job import Job
+from ._merge import Catalog, merge_results
 from ._records import Record
+from ._shards import RESULTS, SUPERSEDED, json_line, lock_shards, shard_name
 
-__all__ = ["Answer", "Results"]
+__all__ = ["RESULTS", "Answer", "Results", "merge_results"]
 
-RESULTS = "results.jsonl"
-SUPERSEDED = "results.superseded.jsonl"
+# A line is handed to the system at once, so a killed process loses none; a machine that dies loses this much at most.
+SYNC_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one record. Exactly one of `text` and `error` (code, message) is there."""
+    """What came of one record. Exactly one of `text` and `error` (code, message) is there.
+
+    `text` is the answer alone, without the prompt; `reasoning` what the model thought before it, where the two can be
+    told apart. `notes` are words for programs about how it came to be, such as "redone_in_float32"."""
 
     text: str | None
     finish_reason: str
@@ -35,106 +40,98 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     seconds: float
+    notes: tuple[str, ...] = ()
+    reasoning: str | None = None
 
 
 class Results:
-    """`<output>/results.jsonl`. What is there already is kept when it answers the very same request."""
+    """The shard of replica number `replica`. What is there already is kept when it answers the very same request.
 
-    def __init__(self, folder: Path, records: Sequence[Record], job: Job) -> None:
-        self.path = folder / RESULTS
+    Replica 0 is made first, and before any other begins: it brings what a killed run left into one file and sets aside
+    what no longer holds. The others change nothing but their own shard, and may be given no records when replica 0
+    hands out the work."""
+
+    def __init__(self, folder: Path, records: Sequence[Record], job: Job, replica: int = 0) -> None:
+        self.path = folder / shard_name(replica)
         self.superseded_path = folder / SUPERSEDED
         self._job = job
-        self.done = 0
-        self.failed = 0
+        self._backend, self._plan = job.backend, "1x1x1"
         self.superseded = 0
-        self._attempts: dict[str, int] = {}
-        finished = self._take_over({record.id: record for record in records})
-        self.pending = [record for record in records if record.id not in finished]
-        self._file = LineFile(self.path)
+        if replica == 0:
+            with lock_shards(folder):
+                catalog = Catalog(folder, records)
+                self.superseded = catalog.merge(ordered=False).superseded
+        else:
+            catalog = Catalog(folder, records, paths=None if records else ())
+        self.failed = catalog.failed
+        self.done = catalog.lines - catalog.failed
+        self._attempts = catalog.attempts
+        self.pending = [record for slot, record in enumerate(records) if not catalog.holds(slot)]
+        self._file = LineFile(self.path, locked=True)
+        self._closed = False
+        self._synced = time.monotonic()
+
+    def made_with(self, backend: str, plan: str) -> None:
+        """What the lines from now on say about their making; `plan` as "replicas x stages x tensor-parallel parts",
+        such as "2x1x4"."""
+        self._backend, self._plan = backend, plan
 
     def write(self, answers: Sequence[tuple[Record, Answer]], dtype: str) -> None:
-        """Appends one line for each, in one piece, and waits for the disk."""
-        self._file.append([_json(self._line(*pair, dtype)) for pair in answers])
+        """Appends one line for each, in one piece. Raises OutputError."""
+        now = time.time()
+        due = time.monotonic() - self._synced >= SYNC_SECONDS
+        self._file.append([json_line(self._line(*pair, dtype, now)) for pair in answers], durable=due)
+        if due:
+            self._synced = time.monotonic()
 
     def close(self) -> None:
-        self._file.close()
+        """Waits for the disk and lets others write. A second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._file.sync()
+        finally:
+            self._file.close()
 
-    def _line(self, record: Record, answer: Answer, dtype: str) -> dict[str, Any]:
-        usage = {
-            "prompt_tokens": answer.prompt_tokens,
-            "completion_tokens": answer.completion_tokens,
-            "total_tokens": answer.prompt_tokens + answer.completion_tokens,
-        }
-        message = {"role": "assistant", "content": answer.text}
-        choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
-        body = {"model": self._job.model, "choices": [choice], "usage": usage}
-        response = {"status_code": 200, "request_id": record.id, "body": body}
+    def _line(self, record: Record, answer: Answer, dtype: str, now: float) -> dict[str, Any]:
         error = None if answer.error is None else {"code": answer.error[0], "message": answer.error[1]}
         return {
             "id": f"furo-{record.id}",
             "custom_id": record.id,
-            "response": response if error is None else None,
+            "response": self._response(record, answer) if error is None else None,
             "error": error,
             "x_runtime": {
                 "prompt_sha256": hashlib.sha256(answer.prompt_text.encode("utf-8")).hexdigest(),
                 "request_sha256": record.request_sha256,
                 "prompt": record.conversation.shown if record.conversation else "",
                 "line": record.line,
+                "backend": self._backend,
+                "plan": self._plan,
                 "dtype": dtype,
                 "seed": record.generation.seed,
+                "started": _iso(now - answer.seconds),
                 "seconds": round(answer.seconds, 3),
                 "attempt": self._attempts.get(record.id, 0) + 1,
+                "truncated": False,  # A prompt is never cut: one that is too long becomes an error.
+                "notes": list(answer.notes),
             },
         }
 
-    def _take_over(self, records: Mapping[str, Record]) -> set[str]:
-        """The ids that need no more work. Lines that answer another request go to results.superseded.jsonl."""
-        finished: set[str] = set()
-        kept: list[bytes] = []
-        superseded: list[str] = []
-        try:
-            lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
-        except OSError as error:
-            raise output_refused(self.path, error) from error
-        for line in lines:
-            identity, digest, attempt, failed = _summary(line)
-            record = records.get(identity)
-            if record is None or record.request_sha256 != digest or identity in finished:
-                superseded.append(line.decode("utf-8", "replace"))
-                self._attempts[identity] = max(attempt, self._attempts.get(identity, 0))
-                continue
-            finished.add(identity)
-            kept.append(line + b"\n")
-            self.failed += failed
-            self.done += not failed
-        if superseded:
-            self.superseded = len(superseded)
-            self._set_aside(kept, superseded)
-        return finished
-
-    def _set_aside(self, kept: Sequence[bytes], superseded: Sequence[str]) -> None:
-        with LineFile(self.superseded_path) as aside:
-            aside.append(superseded)
-        temporary = self.path.with_name(RESULTS + ".tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.writelines(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except OSError as error:
-            raise output_refused(temporary, error) from error
+    def _response(self, record: Record, answer: Answer) -> dict[str, Any]:
+        usage = {
+            "prompt_tokens": answer.prompt_tokens,
+            "completion_tokens": answer.completion_tokens,
+            "total_tokens": answer.prompt_tokens + answer.completion_tokens,
+        }
+        message = {"role": "assistant", "content": answer.text}
+        if answer.reasoning is not None:
+            message["reasoning_content"] = answer.reasoning
+        choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
+        body = {"model": self._job.model, "choices": [choice], "usage": usage}
+        return {"status_code": 200, "request_id": record.id, "body": body}
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _summary(line: bytes) -> tuple[str, str, int, bool]:
-    """(id, request hash, attempt, failed) of a line of results; empty id when it is none of ours."""
-    try:
-        value = json.loads(line)
-        runtime = value["x_runtime"]
-        return value["custom_id"], str(runtime["request_sha256"]), int(runtime["attempt"]), value["error"] is not None
-    except (ValueError, KeyError, TypeError):
-        return "", "", 0, False
+def _iso(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,36 +1,67 @@
-"""One run from its job to its last line of results. Joins records, engine, events and signals; knows no torch."""
+"""One run from its job to its last line of results. Joins records, engines, events, signals and the other processes;
+knows no torch.
+
+Rank 0 reads the input, hands the records out and tells how far all are. Every process that leads a replica answers
+records and writes them to a shard of its own; the others serve their leader.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ._allocation import Allocation
-from ._errors import EXIT_INTERRUPTED, EXIT_OK, FuroInferError, Interrupted, OutputError
+from ._deadline import Deadline
+from ._errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_OK, FuroInferError, Interrupted, OutputError
 from ._events import Counts, Events, say, warn
 from ._files import LineFile, make_folder
 from ._job import Job
+from ._manifest import Manifest
+from ._merge import merge_results
+from ._models import find_model
 from ._prompts import PromptRefused
 from ._records import Record, read_records
+from ._replicas import Shared, cause_of, join
 from ._results import Answer, Results
 from ._signals import StopSignals
-from .engines import create_engine
-from .engines.base import Engine, Loaded, Request
+from ._stream import Nothing, Stops, Stream
+from .engines import choose_backend, create_engine
+from .engines.base import Engine, Loaded
 
 __all__ = ["run_job"]
 
 PROGRESS = "progress.jsonl"
+# How long a process that failed gives rank 0 to tell why, before the launcher ends all others.
+FAREWELL_SECONDS = 1.5
+WATCH_SECONDS = 0.5
 
 
 def run_job(job: Job, allocation: Allocation) -> int:
-    """Runs `job` and returns the exit code. Raises FuroInferError after having told it as an event."""
+    """Runs `job` and returns the exit code. Raises FuroInferError after having told it to all."""
+    shared = join(allocation)
+    try:
+        return _lead_job(job, allocation, shared) if allocation.rank == 0 else _help(job, allocation, shared)
+    except Interrupted:
+        raise
+    except Exception as error:
+        if allocation.processes > 1:
+            shared.tell_failure(cause_of(error, allocation.rank))
+            time.sleep(FAREWELL_SECONDS)
+        raise
+
+
+def _lead_job(job: Job, allocation: Allocation, shared: Shared) -> int:
     make_folder(job.output)
-    with LineFile(job.output / PROGRESS) as file:
-        file.lock()
+    with LineFile(job.output / PROGRESS, locked=True) as file:
         events = Events(file, Counts(total=0))
+        stop_watching = _watch_failures(shared, events) if allocation.processes > 1 else threading.Event()
         with StopSignals(lambda name: _tell_interrupted(events, name)) as signals:
             try:
-                return _Run(job, events, signals).go(allocation)
+                return _Run(job, allocation, shared, events, signals).go()
             except Interrupted as error:
                 _tell_interrupted(events, error.signal_name)
                 raise
@@ -40,6 +71,27 @@ def run_job(job: Job, allocation: Allocation) -> int:
             except Exception as error:
                 _tell_failed(events, "defect", f"{type(error).__name__}: {error}", 1)
                 raise
+            finally:
+                stop_watching.set()
+
+
+def _watch_failures(shared: Shared, events: Events) -> threading.Event:
+    """Ends this process with the cause as soon as another has told one: here the main thread may wait for a tensor
+    that never comes. The event that is returned ends the watch."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(WATCH_SECONDS):
+            cause = shared.failure()
+            if cause is None or cause["rank"] == 0:
+                continue
+            message = f"Rank {cause['rank']} on {cause['host']} failed: {cause['message']}"
+            _tell_failed(events, str(cause["reason"]), message, int(cause["exit_code"]))
+            print(f"furo_infer: error: {message}", file=sys.stderr, flush=True)
+            os._exit(int(cause["exit_code"]))
+
+    threading.Thread(target=watch, name="failures", daemon=True).start()
+    return ended
 
 
 def _tell_interrupted(events: Events, signal_name: str) -> None:
@@ -64,89 +116,152 @@ def _tell_failed(events: Events, reason: str, message: str, exit_code: int) -> N
         return  # A full disk is why we end; the message on stderr and the exit code still tell it.
 
 
+def _help(job: Job, allocation: Allocation, shared: Shared) -> int:
+    """A process that is not rank 0. It ends with 0 when it was stopped: rank 0 alone says how the run ended."""
+    with StopSignals(lambda _: None) as signals:
+        records = read_records(job)
+        engine = create_engine(job, allocation, shared, records)
+        engine.open()
+        if len(shared.order()) > 0:
+            loaded = engine.load()
+            deadline = Deadline.of(job.elapse_seconds, os.environ)
+            results = Results(job.output, (), job, replica=engine.replica) if engine.leads else None
+            try:
+                if results is not None:
+                    results.made_with(choose_backend(job), loaded.layout)
+                    stream = Stream(shared, engine, records, results, deadline, loaded.dtype)
+                    engine.run(stream, Stops(signals, deadline))
+                else:
+                    engine.run(Nothing(), Stops(signals, deadline))
+            finally:
+                if results is not None:
+                    results.close()
+        shared.leave(engine.peak_bytes())
+        return EXIT_OK
+
+
 class _Run:
-    def __init__(self, job: Job, events: Events, signals: StopSignals) -> None:
+    def __init__(self, job: Job, allocation: Allocation, shared: Shared, events: Events, signals: StopSignals) -> None:
         self._job = job
+        self._allocation = allocation
+        self._shared = shared
         self._events = events
         self._signals = signals
+        self._deadline = Deadline.of(job.elapse_seconds, os.environ)
         self._loaded = Loaded("none", "none")
+        self._counted = (0, 0, 0, 0)
+        self._last_refresh = float("-inf")
 
-    def go(self, allocation: Allocation) -> int:
-        job, counts = self._job, self._events.counts
+    def go(self) -> int:
+        job, allocation = self._job, self._allocation
         where = "" if allocation.job_id is None else f" in job {allocation.job_id}"
-        say(f"furo_infer: {job.model} over {job.input} -> {job.output}{where}")
+        many = "" if allocation.processes == 1 else f" with {allocation.processes} processes"
+        say(f"furo_infer: {job.model} over {job.input} -> {job.output}{where}{many}")
         records = read_records(job)
         results = Results(job.output, records, job)
+        manifest = Manifest(job.output, job, records, allocation.job_id)
+        code = EXIT_DEFECT
         try:
-            counts.total, counts.done, counts.failed = len(records), results.done, results.failed
-            self._events.emit(
-                "started", total=counts.total, done=counts.done, failed=counts.failed, resumed=counts.ended
-            )
-            if results.superseded:
-                say(f"{results.superseded} earlier lines answered other requests; now in {results.superseded_path}.")
-            say(f"{counts.total} records, {counts.ended} of them done by an earlier run.")
-            if results.pending:
-                self._answer_all(results)
+            manifest.begin()
+            self._tell_start(results, manifest, len(records))
+            self._answer_all(records, results, manifest)
+            # After a signal there are seconds left, and merging may take longer; the next run does it.
+            self._raise_if_stopped()
+            results.close()
+            merge_results(job.output, records)
+            code = EXIT_OK if self._events.counts.ended >= len(records) else EXIT_INTERRUPTED
+        except FuroInferError as error:
+            code = error.exit_code
+            raise
         finally:
             results.close()
+            with contextlib.suppress(OutputError):  # a disk that is full has been told already
+                seconds = self._events.generating_seconds()
+                manifest.end(self._events.counts, code, self._shared.peaks(), seconds)
+        if code != EXIT_OK:
+            raise Interrupted("the elapse limit")
         self._finish(results)
         return EXIT_OK
 
-    def _answer_all(self, results: Results) -> None:
-        engine = self._load()
-        requests = self._prepare(engine, results)
-        self._events.start_generating()
-        for batch in self._batches(requests):
-            answers = engine.answer(batch, self)
-            ended = [(request.record, answer) for request, answer in zip(batch, answers, strict=True) if answer]
-            self._write(results, ended)
-            self._events.progress(batch_ended=True)
-            self._raise_if_stopped()
+    def _tell_start(self, results: Results, manifest: Manifest, total: int) -> None:
+        counts = self._events.counts
+        counts.total, counts.done, counts.failed = total, results.done, results.failed
+        self._events.emit("started", total=total, done=counts.done, failed=counts.failed, resumed=counts.ended)
+        if manifest.change is not None:
+            say(manifest.change)
+        if results.superseded:
+            say(f"{results.superseded} earlier lines answered other requests; now in {results.superseded_path}.")
+        say(f"{total} records, {counts.ended} of them done by an earlier run.")
 
-    def _load(self) -> Engine:
+    def _answer_all(self, records: Sequence[Record], results: Results, manifest: Manifest) -> None:
+        shared = self._shared
+        if not results.pending:
+            shared.publish(())
+            shared.leave(0)
+            shared.wait_for_all(lambda: None)
+            return
+        job = self._job
+        engine = create_engine(job, self._allocation, shared, records)
+        engine.open()
+        shared.publish(self._order(engine, records, results))
+        self._load(engine)
+        backend = choose_backend(job)
+        results.made_with(backend, self._loaded.layout)
+        config = None if backend == "echo" else find_model(job.model, job.revision) / "config.json"
+        manifest.loaded(config, backend, self._loaded.layout, self._loaded.dtype, self._loaded.device)
+        stream = Stream(shared, engine, records, results, self._deadline, self._loaded.dtype)
+        stream.on_failed = lambda identity, code, message: self._events.emit(
+            "record_failed", id=identity, code=code, message=message
+        )
+        self._events.start_generating()
+        engine.run(stream, self)
+        shared.leave(engine.peak_bytes())
+        shared.wait_for_all(self._refresh)
+        self._refresh()
+
+    def _order(self, engine: Engine, records: Sequence[Record], results: Results) -> list[int]:
+        """The pending records as numbers in the input, the longest prompts first: what does not fit into memory shows
+        at once, and the time left is not underestimated. Those that cannot be asked are written as failed."""
+        number_of = {record.id: number for number, record in enumerate(records)}
+        lengths: list[tuple[int, int]] = []
+        for record in results.pending:
+            self._raise_if_stopped()
+            try:
+                lengths.append((-engine.prepare(record).tokens, number_of[record.id]))
+            except PromptRefused as error:
+                self._refuse(results, record, error)
+        return [number for _, number in sorted(lengths)]
+
+    def _refuse(self, results: Results, record: Record, error: PromptRefused) -> None:
+        shown = record.conversation.shown if record.conversation else ""
+        results.write([(record, Answer(None, "error", (error.code, error.message), shown, 0, 0, 0.0))], "none")
+        self._events.counts.failed += 1
+        self._events.emit("record_failed", id=record.id, code=error.code, message=error.message)
+        warn(f"record {record.id} failed: {error.message}")
+
+    def _load(self, engine: Engine) -> None:
         started = time.monotonic()
         self._events.emit("model_loading", model=self._job.model)
         say(f"Loading {self._job.model} ...")
-        engine = create_engine(self._job)
         self._loaded = engine.load()
         seconds = round(time.monotonic() - started, 1)
         self._raise_if_stopped()
         self._events.emit("model_loaded", device=self._loaded.device, dtype=self._loaded.dtype, seconds=seconds)
-        say(f"Loaded on {self._loaded.device} as {self._loaded.dtype} in {seconds:g} s.")
+        layout = "" if self._loaded.layout == "1x1x1" else f", layout {self._loaded.layout}"
+        say(f"Loaded on {self._loaded.device} as {self._loaded.dtype}{layout} in {seconds:g} s.")
         for note in self._loaded.notes:
             say(note)
-        return engine
 
-    def _prepare(self, engine: Engine, results: Results) -> list[Request]:
-        """Longest first: what does not fit into memory shows at once, and the time left is not underestimated."""
-        requests: list[Request] = []
-        refused: list[tuple[Record, Answer]] = []
-        for record in results.pending:
-            self._raise_if_stopped()
-            try:
-                requests.append(engine.prepare(record))
-            except PromptRefused as error:
-                shown = record.conversation.shown if record.conversation else ""
-                refused.append((record, Answer(None, "error", (error.code, error.message), shown, 0, 0, 0.0)))
-        self._write(results, refused)
-        return sorted(requests, key=lambda request: -request.tokens)
-
-    def _batches(self, requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
-        rows = self._job.batch.rows
-        return (requests[start : start + rows] for start in range(0, len(requests), rows))
-
-    def _write(self, results: Results, answers: Sequence[tuple[Record, Answer]]) -> None:
-        results.write(answers, self._loaded.dtype)
-        counts = self._events.counts
-        for record, answer in answers:
-            counts.tokens += answer.completion_tokens
-            if answer.error is None:
-                counts.done += 1
-                continue
-            counts.failed += 1
-            code, message = answer.error
-            self._events.emit("record_failed", id=record.id, code=code, message=message)
-            warn(f"record {record.id} failed: {message}")
+    def _refresh(self) -> None:
+        """Brings the counts of all processes into the events."""
+        totals = self._shared.totals()
+        counts, before = self._events.counts, self._counted
+        counts.done += totals[0] - before[0]
+        counts.failed += totals[1] - before[1]
+        counts.tokens += totals[2] - before[2]
+        counts.tokens_in += totals[3] - before[3]
+        self._counted = totals
+        self._events.progress(batch_ended=totals[:2] != before[:2])
 
     def _finish(self, results: Results) -> None:
         counts, events = self._events.counts, self._events
@@ -170,7 +285,11 @@ class _Run:
             raise Interrupted(self._signals.received)
 
     def stopped(self) -> bool:
-        return self._signals.received is not None
+        return self._signals.received is not None or self._deadline.must_leave
 
     def stepped(self, tokens: int) -> None:
+        now = time.monotonic()
+        if now - self._last_refresh >= WATCH_SECONDS:
+            self._last_refresh = now
+            self._refresh()
         self._events.progress(tokens)

@@ -1,4 +1,5 @@
-"""Signals that end a run early: SIGTERM (pjdel), SIGXCPU (elapse limit), SIGINT (a terminal).
+"""Signals that end a run early: SIGTERM (pjdel), SIGXCPU (elapse limit), SIGUSR1 (other batch systems' warning),
+SIGINT (a terminal). They are the second line: `_deadline` ends a run before any of them is sent.
 
 PJM kills ten seconds after SIGXCPU, so the run gets a few seconds to end by itself and is then ended from a
 thread, wherever it hangs: in a long import, in loading, in one slow step. Knows signals, not what is run.
@@ -16,7 +17,7 @@ from ._errors import EXIT_INTERRUPTED
 
 __all__ = ["StopSignals"]
 
-STOPPING = (signal.SIGTERM, signal.SIGXCPU, signal.SIGINT)
+STOPPING = (signal.SIGTERM, signal.SIGXCPU, signal.SIGUSR1, signal.SIGINT)
 GRACE_SECONDS = 3.0
 
 

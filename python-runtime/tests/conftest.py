@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,17 @@ CONTEXT_TOKENS = 512
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Takes out what this machine cannot show: tests marked `gpu` without one, `without_gpu` with one."""
+    """Takes out what this machine cannot show, which is no skip: tests marked `gpu` without one, `without_gpu` with
+    one, `wheels` unless FURO_WHEELS names a folder with them, `newest` on an older line of transformers."""
     import torch
+    import transformers
 
-    unfit = "without_gpu" if torch.cuda.is_available() else "gpu"
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker(unfit)])
-    items[:] = [item for item in items if not item.get_closest_marker(unfit)]
+    unfit = {"without_gpu" if torch.cuda.is_available() else "gpu"}
+    unfit |= set() if os.environ.get("FURO_WHEELS") else {"wheels"}
+    unfit |= set() if int(transformers.__version__.split(".")[0]) >= 5 else {"newest"}
+    out = [item for item in items if any(item.get_closest_marker(name) for name in unfit)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
 
 
 def make_tokenizer(folder: Path, *, chat: bool) -> Any:
@@ -114,7 +121,7 @@ class Place:
     def write_job(self, **changes: Any) -> Path:
         """The contract's own job file with `changes`; nested objects are merged."""
         job = json.loads((CONTRACT / "job.json").read_text())
-        job |= {"input": "input.jsonl", "output": "results", "device": "cpu", "engine": "echo"}
+        job |= {"input": "input.jsonl", "output": "results", "device": "cpu", "backend": "echo"}
         for name, value in changes.items():
             job[name] = {**job[name], **value} if isinstance(value, dict) and isinstance(job.get(name), dict) else value
         path = self.folder / "job.json"
@@ -163,3 +170,10 @@ def place(tmp_path: Path) -> Place:
 
 def content_of(line: dict[str, Any]) -> str:
     return str(line["response"]["body"]["choices"][0]["message"]["content"])
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.01)

@@ -61,12 +61,31 @@ def test_openai_batch_lines(place: Place) -> None:
     assert messages(record) == [("user", "Hi")]
 
 
+@pytest.mark.parametrize(("name", "value"), [("url", "/v1/embeddings"), ("method", "GET")])
+def test_a_batch_line_for_another_kind_of_request_is_refused(place: Place, name: str, value: str) -> None:
+    good = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"prompt": "Hi"}}
+    [record, other] = read(place, [good, {**good, "custom_id": "b", name: value}])
+    assert record.refused is None
+    assert other.refused is not None
+    assert other.refused.code == "unsupported_request"
+
+
+def test_the_form_of_an_answer_counts_in_the_request(place: Place) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    lines = [{"custom_id": "a", "body": body}, {"custom_id": "b", "body": {**body, "response_format": form}}]
+    free, formed = read(place, lines)
+    assert (free.response_format, formed.response_format) == (None, form)
+    assert free.request_sha256 != formed.request_sha256
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         ({"n": 2}, "unsupported_parameter"),
         ({"tools": [{}]}, "unsupported_parameter"),
-        ({"response_format": {"type": "json_object"}}, "unsupported_parameter"),
+        ({"response_format": {"type": "xml"}}, "response_format_invalid"),
+        ({"response_format": {"type": "json_schema"}}, "response_format_invalid"),
         ({"temperature": -1}, "parameter_invalid"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages_invalid"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages_invalid"),
@@ -82,18 +101,19 @@ def test_what_one_batch_line_cannot_have_refuses_that_line_only(
     assert records[1].refused is None
 
 
-def test_malformed_lines_are_all_named_by_number(place: Place) -> None:
+def test_malformed_lines_are_failed_records_under_their_number(place: Place) -> None:
     lines: list[Any] = [{"prompt": str(n)} for n in range(30)]
     lines[16] = '{"prompt": "broken'
     lines[20] = "[1]"
     lines[22] = {"id": "x"}
-    with pytest.raises(InputError) as raised:
-        read(place, lines)
-    text = raised.value.message
-    assert "3 lines of" in text
-    assert "\n  line 17: not valid JSON: Unterminated string" in text
-    assert "\n  line 21: not a JSON object" in text
-    assert '\n  line 23: there is neither "messages" nor a text "prompt"' in text
+    records = read(place, lines)
+    refused = {record.id: record.refused.message for record in records if record.refused}
+    assert len(records) == 30
+    assert list(refused) == ["line-000017", "line-000021", "line-000023"]
+    assert refused["line-000017"].startswith("Line 17 of the input cannot be used: not valid JSON: Unterminated string")
+    assert "not a JSON object" in refused["line-000021"]
+    assert 'there is neither "messages" nor a text "prompt"' in refused["line-000023"]
+    assert {record.refused.code for record in records if record.refused} == {"line_invalid"}
 
 
 def test_only_twenty_bad_lines_are_shown(place: Place) -> None:
@@ -110,8 +130,10 @@ def test_duplicate_ids_name_both_lines(place: Place) -> None:
 
 def test_text_that_is_not_utf8(place: Place) -> None:
     (place.folder / "input.jsonl").write_bytes(b'{"prompt": "a"}\n{"prompt": "\xff"}\n')
-    with pytest.raises(InputError, match="line 2: not UTF-8 text"):
-        read_records(Job("m", place.folder / "input.jsonl", place.output))
+    [good, bad] = read_records(Job("m", place.folder / "input.jsonl", place.output))
+    assert good.refused is None
+    assert bad.refused is not None
+    assert "not UTF-8 text" in bad.refused.message
 
 
 def test_byte_order_mark_is_no_error(place: Place) -> None:

@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
+from .._allocation import Allocation
 from .._job import Job
+from .._models import find_model
+from .._records import Record
+from .._replicas import Shared
+from ._families import FAMILIES
 from .base import Engine
 from .echo import EchoEngine
 
-__all__ = ["create_engine"]
+__all__ = ["choose_backend", "create_engine"]
 
 
-def create_engine(job: Job) -> Engine:
-    """The engine of `job`, not loaded yet. torch is imported here and only when it is needed."""
-    if job.engine == "echo":
-        return EchoEngine()
-    from .single import SingleEngine
+def choose_backend(job: Job) -> str:
+    """What "auto" means for this model: "own" where the own engine knows it, else "transformers"."""
+    if job.backend != "auto":
+        return job.backend
+    folder = find_model(job.model, job.revision)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "transformers"  # which says what is wrong with it
+    known = config.get("model_type") in FAMILIES and "quantization_config" not in config
+    has_weights = any(folder.glob("*.safetensors"))
+    return "own" if known and has_weights and not job.trust_remote_code else "transformers"
 
-    return SingleEngine(job)
+
+def create_engine(job: Job, allocation: Allocation, shared: Shared, records: Sequence[Record]) -> Engine:
+    """The engine of `job`, not opened yet. torch is imported here and only when it is needed."""
+    backend = choose_backend(job)
+    if backend == "echo":
+        return EchoEngine(allocation)
+    if backend == "own":
+        from .own import OwnEngine
+
+        return OwnEngine(job, allocation, shared, records)
+    if backend == "lmdeploy":
+        from .lmdeploy import LmdeployEngine
+
+        return LmdeployEngine(job, allocation)
+    if backend == "vllm":
+        from .vllm import VllmEngine
+
+        return VllmEngine(job, allocation)
+    from .generate import GenerateEngine
+
+    return GenerateEngine(job, allocation)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
+from .._allocation import Allocation
 from .._prompts import PromptRefused
 from .._records import Record
 from .._results import Answer
-from .base import Loaded, Request, Watch
+from .base import Loaded, Request, Watch, Work
 
 __all__ = ["EchoEngine"]
 
@@ -16,23 +16,32 @@ __all__ = ["EchoEngine"]
 class EchoEngine:
     """Counts words as tokens. `seconds_per_token` lets a run last as long as a real one."""
 
-    def __init__(self, seconds_per_token: float = 0.0) -> None:
+    leads = True
+
+    def __init__(self, allocation: Allocation, seconds_per_token: float = 0.0) -> None:
+        self.replica = allocation.rank
         self._seconds_per_token = seconds_per_token
 
-    def load(self) -> Loaded:
-        return Loaded(device="none", dtype="none", notes=("The engine is echo: no model is used.",))
+    def open(self) -> None:
+        """There is no model to look at."""
 
     def prepare(self, record: Record) -> Request:
         if record.conversation is None:
             raise record.refused or PromptRefused("no_prompt", "There is no prompt.")
         text = "\n".join(message["content"] for message in record.conversation.messages)
-        return Request(record, text, len(text.split()))
+        return Request(record, text, tuple(range(len(text.split()))))
 
-    def answer(self, batch: Sequence[Request], watch: Watch) -> list[Answer | None]:
-        answers: list[Answer | None] = []
-        for request in batch:
-            answers.append(self._one(request, watch))
-        return answers
+    def load(self) -> Loaded:
+        return Loaded(device="none", dtype="none", notes=("The engine is echo: no model is used.",))
+
+    def run(self, work: Work, watch: Watch) -> None:
+        while not watch.stopped() and (taken := work.take(1)):
+            answer = self._one(taken[0], watch)
+            if answer is not None:
+                work.tell(taken[0], answer)
+
+    def peak_bytes(self) -> int:
+        return 0
 
     def _one(self, request: Request, watch: Watch) -> Answer | None:
         started = time.monotonic()

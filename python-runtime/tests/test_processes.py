@@ -1,0 +1,195 @@
+"""Several processes, started as on Furo by Open MPI's mpirun or by torchrun: one stream of records, one result."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import RUNTIME, Place, content_of, make_model, wait_for
+
+RECORDS = 14
+pytestmark = pytest.mark.skipif(shutil.which("mpirun") is None, reason="needs Open MPI (openmpi-bin)")
+
+
+def start(place: Place, processes: int, *options: str, program: str | None = None) -> subprocess.Popen[str]:
+    """The run under mpirun, in a process group of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(RUNTIME), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    own = ["-m", "furo_infer"] if program is None else ["-c", program]
+    launch = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-np", str(processes)]
+    return subprocess.Popen(
+        [*launch, sys.executable, *own, "run", "job.json", *options],
+        cwd=place.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def run(place: Place, processes: int, *options: str, program: str | None = None) -> tuple[int, str, str]:
+    process = start(place, processes, *options, program=program)
+    out, error = process.communicate(timeout=120)
+    return process.returncode, out, error
+
+
+def write(place: Place, model: Path | str, records: int = RECORDS, **changes: Any) -> None:
+    place.write_input([{"id": f"q-{n}", "question": "fox " * (n % 5 + 1) + str(n)} for n in range(records)])
+    place.write_job(**{"model": str(model), "backend": "own", "batch": {"rows": 2}, **changes})
+
+
+def texts(place: Place) -> dict[str, str]:
+    return {name: content_of(line) for name, line in place.results().items()}
+
+
+@pytest.fixture(scope="module")
+def four_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("four"))
+
+
+@pytest.fixture(scope="module")
+def expected(four_layers: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What one process answers, sampled."""
+    place = Place(tmp_path_factory.mktemp("alone"))
+    write(place, four_layers, generation={"max_new_tokens": 12, "temperature": 1.0, "seed": 3})
+    code, _, error = place.run()
+    assert (code, error) == (0, "")
+    return texts(place)
+
+
+@pytest.mark.parametrize(
+    ("processes", "options", "layout"),
+    [
+        (3, (), "3x1x1"),
+        (2, ("--stages", "2"), "1x2x1"),
+        (2, ("--tensor-parallel", "2"), "1x1x2"),
+        (4, ("--stages", "2", "--tensor-parallel", "2"), "1x2x2"),
+        (4, ("--replicas", "2", "--stages", "2"), "2x2x1"),
+    ],
+)
+def test_sampled_answers_do_not_depend_on_the_layout(
+    place: Place,
+    four_layers: Path,
+    expected: dict[str, str],
+    processes: int,
+    options: tuple[str, ...],
+    layout: str,
+) -> None:
+    write(place, four_layers, generation={"max_new_tokens": 12, "temperature": 1.0, "seed": 3})
+    code, out, error = run(place, processes, *options)
+    assert code == 0, error
+    assert texts(place) == expected
+    lines = place.result_lines()
+    assert [line["custom_id"] for line in lines] == [f"q-{n}" for n in range(RECORDS)]
+    assert {line["x_runtime"]["plan"] for line in lines} == {layout}
+    assert sorted(path.name for path in place.output.glob("results*")) == ["results.jsonl"]
+    assert f"with {processes} processes" in out
+    assert place.events()[-1]["event"] == "finished"
+    assert place.events()[-1]["done"] == RECORDS
+
+
+def test_torchrun_starts_it_too(place: Place, four_layers: Path, expected: dict[str, str]) -> None:
+    write(place, four_layers, generation={"max_new_tokens": 12, "temperature": 1.0, "seed": 3})
+    environment = {**os.environ, "PYTHONPATH": str(RUNTIME), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*launch, "-m", "furo_infer", "run", "job.json", "--stages", "2"],
+        cwd=place.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert texts(place) == expected
+
+
+def test_a_layout_that_needs_more_processes_than_there_are(place: Place, four_layers: Path) -> None:
+    write(place, four_layers, layout={"stages": 2, "tensor_parallel": 2})
+    code, _, error = run(place, 2)
+    assert code == 2
+    assert "takes 4 processes, but 2 were started" in error
+
+
+def test_key_value_heads_that_cannot_be_divided(place: Place, four_layers: Path) -> None:
+    write(place, four_layers, layout={"tensor_parallel": 4})
+    code, _, error = run(place, 4)
+    assert code == 2
+    assert "4 attention heads and 2 key-value heads, which tensor parallel cannot divide by 4" in error
+    assert "Use a divisor of 2" in error
+
+
+LONG = {"max_new_tokens": 300, "temperature": 1.0, "seed": 3}
+
+
+@pytest.mark.parametrize("layout", [{"stages": 2}, {"replicas": 2}])
+def test_a_killed_rank_ends_the_job_in_seconds_and_the_next_run_goes_on(
+    place: Place, endless_model: Path, layout: dict[str, int]
+) -> None:
+    write(place, endless_model, generation=LONG, layout=layout)
+    process = start(place, 2)
+    wait_for(lambda: sum(path.read_bytes().count(b"\n") for path in place.output.glob("results*.jsonl")) >= 2)
+    children = subprocess.run(
+        ["pgrep", "-f", "furo_infer run job.json", "-P", str(process.pid)], capture_output=True, text=True, check=True
+    )
+    os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
+    killed = time.monotonic()
+    _, error = process.communicate(timeout=30)
+    assert time.monotonic() - killed < 15
+    assert process.returncode != 0
+    assert "signal 9" in error
+    done = sum(path.read_bytes().count(b"\n") for path in place.output.glob("results*.jsonl"))
+    assert 2 <= done < RECORDS
+    assert run(place, 2)[0] == 0
+    whole = texts(place)
+    assert len(whole) == RECORDS
+    shutil.rmtree(place.output)
+    write(place, endless_model, generation=LONG)
+    assert place.run()[0] == 0
+    assert texts(place) == whole
+
+
+def test_the_cause_of_a_failed_rank_is_one_line(place: Place) -> None:
+    write(place, "none", backend="echo")
+    program = (
+        "import os, sys, furo_infer.engines.echo as echo\n"
+        "from furo_infer._errors import DeviceError\n"
+        "def load(self):\n"
+        "    if self.replica == 1: raise DeviceError('deviceUnusable', 'The GPU is broken. Run the job elsewhere.')\n"
+        "    import time; time.sleep(60)\n"
+        "echo.EchoEngine.load = load\n"
+        "from furo_infer.__main__ import main\n"
+        "sys.exit(main())"
+    )
+    began = time.monotonic()
+    code, _, error = run(place, 2, program=program)
+    assert time.monotonic() - began < 25
+    assert code == 6
+    assert "failed: The GPU is broken. Run the job elsewhere." in error
+    last = place.events()[-1]
+    assert (last["event"], last["reason"], last["exit_code"]) == ("failed", "deviceUnusable", 6)
+
+
+def test_the_deadline_ends_all_processes_with_75(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FURO_JOB_STARTED", str(int(time.time())))
+    monkeypatch.setenv("FURO_ELAPSE_SECONDS", "25")
+    program = (
+        "import sys, furo_infer.engines as engines, furo_infer._run as run\n"
+        "run.create_engine = lambda job, allocation, *_: engines.EchoEngine(allocation, 0.5)\n"
+        "from furo_infer.__main__ import main\n"
+        "sys.exit(main())"
+    )
+    write(place, "none", records=200, backend="echo")
+    code, out, _ = run(place, 2, program=program)
+    assert code == 75
+    done = len(place.results())
+    assert 2 <= done < 200
+    assert f"Stopped by the elapse limit with {done} of 200 records done" in out
