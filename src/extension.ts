@@ -6,6 +6,7 @@ import { systemClock } from './base/clock';
 import { JobStore } from './jobs/jobStore';
 import { openMachine } from './jobs/openMachine';
 import { connectCommands } from './ui/commands/actions';
+import { PlanDocuments } from './ui/commands/planJob';
 import { keepContextKeys } from './ui/contextKeys';
 import { Diagnostics } from './ui/editor/diagnostics';
 import { registerDirectiveHelp } from './ui/editor/directiveHelp';
@@ -64,7 +65,8 @@ export function activate(context: vscode.ExtensionContext): void {
   own(registerDirectiveHelp());
   own(notifyEnd(store));
   own(keepContextKeys(machines, store));
-  own(connectCommands({ machines, store, output, results, tutorial, log, showLog }));
+  const plans = own(new PlanDocuments());
+  own(connectCommands({ machines, store, output, results, tutorial, plans, log, showLog }));
   own(resumeJobs(machines, store, onError));
 }
 

@@ -27,7 +27,7 @@ export interface Settings extends WorkflowDefaults {
 export interface SettingProblem {
   readonly key: string;
   readonly expected:
-    'text' | 'wholeNumber' | 'number' | 'textList' | 'textMap' | 'elapse' | 'dtype';
+    'text' | 'wholeNumber' | 'count' | 'number' | 'textList' | 'textMap' | 'elapse' | 'dtype';
 }
 
 export const defaultSettings: Settings = {
@@ -42,7 +42,7 @@ export const defaultSettings: Settings = {
     resourceGroup: 'cx-share',
     nodes: 1,
     elapseSeconds: 3600,
-    modules: ['gcc/11.3.0', 'cuda/12.4.1', 'openmpi_cuda/4.0.5', 'nccl/2.19.3'],
+    modules: ['gcc/11.3.0', 'cuda/12.4.1', 'openmpi_cuda/4.0.5'],
     condaEnvironment: 'furo',
     projectGroup: '',
     environment: {},
@@ -51,7 +51,6 @@ export const defaultSettings: Settings = {
     model: '',
     input: '',
     generation: { maxNewTokens: 256, temperature: 0, topP: 1, topK: 0, seed: 0, stop: [] },
-    batchRows: 8,
     dtype: 'auto',
   },
   pollSeconds: 30,
@@ -100,6 +99,8 @@ export function readSettings(get: (key: SettingKey) => unknown): {
   const { generation } = inference;
   const systemPrompt = reader.text('inference.systemPrompt', '');
   const promptTemplate = reader.text('inference.promptTemplate', '');
+  // 0 leaves the number to the runtime.
+  const batchRows = reader.wholeNumber('inference.batchRows', 0);
   const settings: Settings = {
     connection: {
       host: reader.text('connection.host', connection.host).trim(),
@@ -110,7 +111,7 @@ export function readSettings(get: (key: SettingKey) => unknown): {
     },
     job: {
       resourceGroup: reader.text('job.resourceGroup', job.resourceGroup),
-      nodes: reader.wholeNumber('job.nodes', job.nodes),
+      nodes: reader.count('job.nodes', job.nodes),
       elapseSeconds: reader.elapse('job.elapse', job.elapseSeconds),
       modules: reader.textList('job.modules', job.modules),
       condaEnvironment: reader.text('job.condaEnvironment', job.condaEnvironment),
@@ -123,14 +124,14 @@ export function readSettings(get: (key: SettingKey) => unknown): {
       ...(systemPrompt !== '' && { systemPrompt }),
       ...(promptTemplate !== '' && { promptTemplate }),
       generation: {
-        maxNewTokens: reader.wholeNumber('inference.maxNewTokens', generation.maxNewTokens),
+        maxNewTokens: reader.count('inference.maxNewTokens', generation.maxNewTokens),
         temperature: reader.number('inference.temperature', generation.temperature),
         topP: reader.number('inference.topP', generation.topP),
         topK: reader.wholeNumber('inference.topK', generation.topK),
         seed: reader.wholeNumber('inference.seed', generation.seed),
         stop: reader.textList('inference.stop', generation.stop),
       },
-      batchRows: reader.wholeNumber('inference.batchRows', inference.batchRows),
+      ...(batchRows > 0 && { batchRows }),
       dtype: reader.dtype('inference.dtype'),
     },
     pollSeconds: Math.max(1, reader.number('poll.intervalSeconds', defaultSettings.pollSeconds)),
@@ -162,6 +163,12 @@ class SettingReader {
   wholeNumber(key: SettingKey, fallback: number): number {
     return this.#read(key, 'wholeNumber', fallback, (value) =>
       typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined,
+    );
+  }
+
+  count(key: SettingKey, fallback: number): number {
+    return this.#read(key, 'count', fallback, (value) =>
+      typeof value === 'number' && Number.isInteger(value) && value >= 1 ? value : undefined,
     );
   }
 

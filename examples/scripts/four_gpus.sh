@@ -5,7 +5,7 @@
 #PJM -j
 #PJM -S
 set -e
-module load gcc/11.3.0 cuda/12.4.1 openmpi_cuda/4.0.5 nccl/2.19.3
+module load gcc/11.3.0 cuda/12.4.1 openmpi_cuda/4.0.5
 eval "$(~/miniconda3/bin/conda shell.bash hook)"
 conda activate furo
 export PYTHONUNBUFFERED=1

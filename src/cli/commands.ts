@@ -25,7 +25,11 @@ export interface Context {
 const defaultWidth = 100;
 
 /** Submits a job and tells each step; returns its record. */
-export async function submit(context: Context, job: WorkflowJob): Promise<Job> {
+export async function submit(
+  context: Context,
+  job: WorkflowJob,
+  ignoresPlan = false,
+): Promise<Job> {
   const { session, signal, translate: t } = context;
   const { connection, syncExclude } = session.settings;
   await session.remote.connect(signal);
@@ -33,6 +37,7 @@ export async function submit(context: Context, job: WorkflowJob): Promise<Job> {
   const tell = stepTeller(context);
   const record = await session.center.submit({
     job,
+    ignoresPlan,
     workspaceFolder: session.folder,
     remoteFolder,
     exclude: syncExclude,
@@ -64,6 +69,8 @@ function stepText(step: SubmitStep, t: Translate): string {
       return t('Connecting');
     case 'runtime':
       return t('Sending the runtime');
+    case 'planning':
+      return t('Planning');
     case 'submitting':
       return t('Submitting');
     case 'kept':

@@ -46,10 +46,8 @@ async function runVerb(line: CommandLine, context: Context): Promise<number> {
     case 'run': {
       const { folder, settings } = session;
       const choice = { folder, settings, wanted: line.operands[0], group: line.group };
-      const job = await submit(
-        context,
-        await chooseJob({ ...choice, translate: context.translate }),
-      );
+      const work = await chooseJob({ ...choice, translate: context.translate });
+      const job = await submit(context, work, line.ignoresPlan);
       if (line.isDetached) return 0;
       const { phase } = await follow(context, job.id);
       await printResults(context, session.store.get(job.id) ?? job);

@@ -13,6 +13,7 @@ export const usage = `furo - run jobs of a folder on the supercomputer Furo
   -C, --folder DIR     the project folder (default: here)
   --settings FILE      JSON with furo.* keys (default: settings.json in the configuration folder)
   --set KEY=VALUE      one setting, for example --set furo.connection.user=abc; may be repeated
+  --anyway             submit also what the plan of the runtime calls too large
   -v, --verbose        tell what is done
   -h, --help           this text
 
@@ -27,6 +28,7 @@ export interface CommandLine {
   readonly set: readonly string[];
   readonly group: string | undefined;
   readonly isDetached: boolean;
+  readonly ignoresPlan: boolean;
   readonly follows: boolean;
   readonly isVerbose: boolean;
   readonly wantsHelp: boolean;
@@ -60,6 +62,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     set: values.set ?? [],
     group: values.group,
     isDetached: values.detach ?? false,
+    ignoresPlan: values.anyway ?? false,
     follows: values.follow ?? false,
     isVerbose: values.verbose ?? false,
     wantsHelp: values.help ?? false,
@@ -83,6 +86,7 @@ function parse(argv: readonly string[]) {
         set: { type: 'string', multiple: true },
         group: { type: 'string' },
         detach: { type: 'boolean' },
+        anyway: { type: 'boolean' },
         follow: { type: 'boolean', short: 'f' },
         verbose: { type: 'boolean', short: 'v' },
         help: { type: 'boolean', short: 'h' },

@@ -2,6 +2,8 @@
 import { Failure, type FailureValues } from '../base/failure';
 
 export type JobFailureReason =
+  | EnvironmentFailureReason
+  | PlanFailureReason
   /** keys: settings that have to be filled in. */
   | 'settingsMissing'
   /** key, expected */
@@ -48,6 +50,35 @@ export type JobFailureReason =
   | 'jobUnknown'
   /** file, version: the history was written by a newer program. */
   | 'historyUnreadable';
+
+/** What can stop the set-up of the conda environment. */
+export type EnvironmentFailureReason =
+  | 'condaMissing'
+  /** folder: a conda that jobs do not look for. */
+  | 'condaElsewhere'
+  /** name */
+  | 'environmentNameUnusable'
+  /** folder, detail */
+  | 'environmentNoSpace'
+  /** detail */
+  | 'environmentNoNetwork'
+  /** detail: a version of the environment file is not to be had. */
+  | 'environmentNoVersion'
+  /** name, step, detail */
+  | 'environmentFailed'
+  /** name: the work on the machine ended without a result. */
+  | 'environmentInterrupted'
+  /** name, problems: EnvironmentProblem[] as JSON. The earlier environment is still in place. */
+  | 'environmentWrong';
+
+/** What can stop a plan, or what a plan stops. */
+export type PlanFailureReason =
+  /** job, group: the chosen one; fitting: the cheapest that fits, or ''; detail: the plan's own sentences. */
+  | 'doesNotFit'
+  /** job */
+  | 'planOnlyForInference'
+  /** detail */
+  | 'planUnavailable';
 
 export function jobFailure(
   reason: JobFailureReason,

@@ -16,7 +16,8 @@ import type { Queue } from './queue';
 import { recoverSubmissions } from './recover';
 import { downloadResults, readEnd, unlessUnreadable, type JobEnd } from './results';
 import { uploadRuntime } from './runtimeUpload';
-import { submitJob, type SubmitPlan } from './submit';
+import { planText } from './runtimePlanText';
+import { submitJob, type SubmitParts, type SubmitPlan } from './submit';
 import { JobWatch } from './watch';
 
 export interface JobCenterParts {
@@ -84,16 +85,17 @@ export class JobCenter implements Disposable {
   }
 
   async submit(plan: Omit<SubmitPlan, 'target'>): Promise<Job> {
-    const { target, localRuntime, remote } = this.#parts;
-    const uploadRuntimeTo = (remoteFolder: RemotePath, signal?: AbortSignal) =>
-      uploadRuntime(remote.files, { localRuntime, remoteFolder }, signal);
-    const parts = { ...this.#parts, inFlight: this.#inFlight, uploadRuntime: uploadRuntimeTo };
     try {
-      return await submitJob(parts, { ...plan, target });
+      return await submitJob(this.#submitParts(), { ...plan, target: this.#parts.target });
     } finally {
       this.#poller.start();
       this.#lookForLost();
     }
+  }
+
+  /** What the runtime plans for an inference, as text; submits nothing. */
+  planText(plan: Omit<SubmitPlan, 'target'>): Promise<string> {
+    return planText(this.#submitParts(), { ...plan, target: this.#parts.target });
   }
 
   async cancel(id: string, signal?: AbortSignal): Promise<void> {
@@ -132,6 +134,13 @@ export class JobCenter implements Disposable {
     this.#disposables.dispose();
     for (const watch of this.#watches.values()) watch.dispose();
     this.#watches.clear();
+  }
+
+  #submitParts(): SubmitParts {
+    const { localRuntime, remote } = this.#parts;
+    const uploadRuntimeTo = (remoteFolder: RemotePath, signal?: AbortSignal) =>
+      uploadRuntime(remote.files, { localRuntime, remoteFolder }, signal);
+    return { ...this.#parts, inFlight: this.#inFlight, uploadRuntime: uploadRuntimeTo };
   }
 
   /** Settles submissions whose answer was lost, in the background; the next connection tries again. */

@@ -27,6 +27,7 @@ export interface MachineParts {
 
 export interface Machine extends Disposable {
   readonly target: string;
+  readonly localRuntime: string;
   readonly remote: Remote;
   readonly center: JobCenter;
 }
@@ -67,6 +68,7 @@ export function openMachine(parts: MachineParts): Machine {
   );
   return {
     target,
+    localRuntime,
     remote,
     center,
     dispose: () => {

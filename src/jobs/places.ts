@@ -41,7 +41,9 @@ export function resultsFolder(
   jobName: string,
   inference: Inference,
 ): RemotePath {
-  const meaning = { ...inference, batchRows: undefined };
+  // How it is computed does not change what is asked.
+  const how = { batchRows: undefined, layout: undefined, policy: undefined };
+  const meaning = { ...inference, ...how };
   return joinRemote(places.own, 'results', `${jobName}-${shortHash(JSON.stringify(meaning))}`);
 }
 

@@ -19,11 +19,12 @@ import type { Job, JobFiles } from './job';
 import { outputFiles } from './jobFiles';
 import { projectPlaces, resultsFolder, runFolder, type ProjectPlaces } from './places';
 import type { Submission } from './queue';
+import { askPlan, checkPlan, planLine, type PlanPlaces } from './runtimePlan';
 import { sendOff, type SendParts } from './sendOff';
 
 /** Where a submission stands; `sync` comes with numbers. */
 export type SubmitStep =
-  | { readonly kind: 'checking' | 'connecting' | 'runtime' | 'submitting' }
+  | { readonly kind: 'checking' | 'connecting' | 'runtime' | 'planning' | 'submitting' }
   | { readonly kind: 'sync'; readonly progress: SyncProgress }
   /** Files that are now different there, because they were changed on the machine or cannot be sent. */
   | { readonly kind: 'kept'; readonly paths: readonly string[] };
@@ -37,6 +38,8 @@ export interface SubmitPlan {
   readonly exclude: readonly string[];
   /** `user@host:port`. */
   readonly target: string;
+  /** Submits also what the runtime's plan calls too large. */
+  readonly ignoresPlan?: boolean;
   readonly signal?: AbortSignal;
   readonly onStep?: (step: SubmitStep) => void;
 }
@@ -61,8 +64,33 @@ interface Prepared {
 export async function submitJob(parts: SubmitParts, plan: SubmitPlan): Promise<Job> {
   const { signal, onStep } = plan;
   const places = projectPlaces(plan.remoteFolder, plan.workspaceFolder);
+  const { name, work } = plan.job;
+  if (work.kind === 'inference')
+    checkRivals(
+      parts,
+      plan,
+      joinRemote(resultsFolder(places, name, work.inference), 'results.jsonl'),
+    );
+  await sendProject(parts, plan, places);
+  const jobId = randomUUID();
+  const prepared = await prepare(parts, plan, { places, jobId });
+  onStep?.({ kind: 'submitting' });
+  signal?.throwIfAborted();
+  // A second click may have overtaken this one during the sync; nothing is awaited from here to the record.
+  checkRivals(parts, plan, prepared.files.results);
+  const record = recordOf(parts, plan, { jobId, prepared });
+  return sendOff(parts, record, prepared.submission, signal);
+}
+
+/** Checks the work, connects, and makes the project there equal to the one here. */
+export async function sendProject(
+  parts: SubmitParts,
+  plan: SubmitPlan,
+  places: ProjectPlaces,
+): Promise<void> {
+  const { signal, onStep } = plan;
   onStep?.({ kind: 'checking' });
-  await checkWork(parts, plan, places);
+  await checkWork(plan);
   onStep?.({ kind: 'connecting' });
   await parts.remote.connect(signal);
   const summary = await syncProject({
@@ -77,14 +105,6 @@ export async function submitJob(parts: SubmitParts, plan: SubmitPlan): Promise<J
     onProgress: (progress) => onStep?.({ kind: 'sync', progress }),
   });
   tellSync(parts, plan, summary);
-  const jobId = randomUUID();
-  const prepared = await prepare(parts, plan, { places, jobId });
-  onStep?.({ kind: 'submitting' });
-  signal?.throwIfAborted();
-  // A second click may have overtaken this one during the sync; nothing is awaited from here to the record.
-  checkRivals(parts, plan, prepared.files.results);
-  const record = recordOf(parts, plan, { jobId, prepared });
-  return sendOff(parts, record, prepared.submission, signal);
 }
 
 /** What was not sent is told, and stops the job when it is the very file that the job is about. */
@@ -109,12 +129,8 @@ function neededPath({ work }: WorkflowJob): string {
 }
 
 /** Checks what can be known here, before anything is sent. */
-async function checkWork(
-  parts: SubmitParts,
-  plan: SubmitPlan,
-  places: ProjectPlaces,
-): Promise<void> {
-  const { work, name } = plan.job;
+async function checkWork(plan: SubmitPlan): Promise<void> {
+  const { work } = plan.job;
   if (work.kind !== 'inference') {
     const script = await stat(join(plan.workspaceFolder, work.script)).catch(() => undefined);
     if (!script?.isFile()) throw jobFailure('inputNotFound', { path: work.script });
@@ -122,11 +138,6 @@ async function checkWork(
   }
   const { input } = work.inference;
   await checkInput(join(plan.workspaceFolder, input), input, plan.signal);
-  checkRivals(
-    parts,
-    plan,
-    joinRemote(resultsFolder(places, name, work.inference), 'results.jsonl'),
-  );
 }
 
 /** Two live jobs must not write the same results. */
@@ -198,6 +209,10 @@ async function prepareGenerated(
     results = resultsFolder(places, job.name, job.work.inference);
     await files.makeFolder(results, signal);
     await files.write(jobFile, renderJobFile(job.work.inference, results));
+    plan.onStep?.({ kind: 'planning' });
+    const { condaEnvironment } = job.settings;
+    const planPlaces = { project: places.project, runtimeFolder, jobFile, condaEnvironment };
+    await weighPlan(parts, plan, planPlaces);
   }
   const body = renderBody(job, { projectFolder: places.project, runtimeFolder, jobFile });
   await files.write(joinRemote(folder, 'job.sh'), renderScript(request, body), { mode: 0o700 });
@@ -210,6 +225,15 @@ async function prepareGenerated(
     elapseSeconds: request.elapseSeconds,
     resourceGroup: request.resourceGroup,
   };
+}
+
+/** Stops a job that cannot fit what it asks for, before it waits in the queue for that. */
+async function weighPlan(parts: SubmitParts, plan: SubmitPlan, places: PlanPlaces): Promise<void> {
+  const { log, remote } = parts;
+  const forecast = await askPlan(remote, places, { log, signal: plan.signal });
+  if (!forecast) return;
+  log.info([planLine(forecast), ...forecast.problems].join(' '));
+  if (plan.ignoresPlan !== true) checkPlan(forecast, plan.job);
 }
 
 /** The event file grows with every run, so what earlier runs said is told apart by its length now. */

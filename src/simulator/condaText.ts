@@ -1,9 +1,37 @@
-// Texts of the simulated site's software: conda with one environment, and Environment Modules in their classic
-// form. The module list is what public Furo scripts load (pjm.md 6.6); what a module sets is a guess but for
+// Texts of the simulated site's software: conda as far as jobs and the set-up of an environment use it, and Environment
+// Modules in their classic form. The module list is what public Furo scripts load (pjm.md 6.6); what a module sets is a guess but for
 // openmpi_cuda, whose two variables are recorded.
 
-/** Body of the conda executable; `$base` is set before it. The part after `#HOOK` is what the hook prints. */
-const condaProgram = `case \${1-} in
+/**
+ * `conda env create`: a virtual environment that sees the packages of the simulated machine's Python, whatever versions
+ * the file asks for, because nothing is fetched here. Its words are conda's as remembered, not recorded.
+ */
+const createProgram = `create() {
+  local prefix='' file=environment.yml
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -p | --prefix) prefix=$2; shift 2 ;;
+      -n | --name) prefix="$base/envs/$2"; shift 2 ;;
+      -f | --file) file=$2; shift 2 ;;
+      *) echo "conda: error: unrecognized arguments: $1" >&2; return 2 ;;
+    esac
+  done
+  if [ ! -r "$file" ]; then printf "\\nEnvironmentFileNotFound: '%s' file not found\\n\\n" "$file" >&2; return 1; fi
+  : "\${prefix:=$base/envs/$(sed -n 's/^name: *//p' "$file")}"
+  if [ -e "$prefix" ]; then printf '\\nCondaValueError: prefix already exists: %s\\n\\n' "$prefix" >&2; return 1; fi
+  if [ -z "$python" ]; then echo 'conda: the simulated Furo was started without a Python' >&2; return 1; fi
+  echo 'Preparing transaction: done'
+  "$python" -m venv --without-pip "$prefix" || return
+  "$python" -c 'import site; print(*site.getsitepackages(), sep="\\n")' > "$(echo "$prefix"/lib/python3*/site-packages)/simulated.pth" || return
+  mkdir -p "$prefix/conda-meta" && : > "$prefix/conda-meta/history"
+  echo 'Executing transaction: done'
+  echo "The simulated conda installs nothing: the environment shows the packages of $python"
+}
+`;
+
+/** Body of the conda executable; `$base` and `$python` are set before it. What follows `#HOOK` is what the hook prints. */
+const condaProgram = `case \${1-}/\${2-} in env/create) shift 2; create "$@"; exit ;; esac
+case \${1-} in
   shell.bash | shell.posix) echo "FURO_CONDA_BASE='$base'"; sed '1,/^#HOOK$/d' "$0" ;;
   --version | -V) echo 'conda 23.11.0' ;;
   info | env)
@@ -22,7 +50,7 @@ const condaProgram = `case \${1-} in
     exit 1
     ;;
   *)
-    echo "conda: only shell.bash, info, env, activate and deactivate exist on the simulated Furo" >&2
+    echo "conda: only shell.bash, info, env [create], activate and deactivate exist on the simulated Furo" >&2
     exit 2
     ;;
 esac
@@ -58,10 +86,11 @@ conda() {
 }
 `;
 
-/** `~/miniconda3/bin/conda`: only what batch scripts use of conda. */
-export function renderConda(base: string): string {
-  const title = '# conda of the simulated Furo: prints the shell hook and lists its environments.';
-  return ['#!/bin/bash', title, `base='${base}'`, condaProgram].join('\n');
+/** `~/miniconda3/bin/conda`: only what batch scripts and the set-up of an environment use of conda. */
+export function renderConda(base: string, python: string | undefined): string {
+  const title = '# conda of the simulated Furo: shell hook, list of environments, and new ones.';
+  const values = [`base='${base}'`, `python='${python ?? ''}'`];
+  return ['#!/bin/bash', title, ...values, createProgram + condaProgram].join('\n');
 }
 
 const modules: readonly string[] = [

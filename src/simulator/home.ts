@@ -1,7 +1,15 @@
 // Fills the simulated machine's folders: the user's home, the work area, the model cache. Starts nothing.
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, sep } from 'node:path';
 import { renderConda } from './condaText';
 import type { Folders } from './folders';
 
@@ -15,7 +23,7 @@ export interface HomeOptions {
   readonly authorizedKeys: string;
 }
 
-/** Name of the one conda environment. */
+/** Name of the conda environment that is there from the start. */
 const environmentName = 'furo';
 
 /** Makes what is missing and renews what the simulator owns; the user's own files stay as they are. */
@@ -30,18 +38,28 @@ export function furnishHome(options: HomeOptions): void {
   keepFile(join(ssh, 'authorized_keys'), options.authorizedKeys, 0o600);
   keepFile(join(home, '.bash_profile'), renderProfile(folders), 0o644);
   keepFile(join(home, '.bashrc'), renderRc(folders), 0o644);
-  furnishConda(home, python);
+  furnishConda(folders, python);
   for (const [name, folder] of Object.entries(options.models)) linkModel(home, name, folder);
 }
 
-function furnishConda(home: string, python: string | undefined): void {
+function furnishConda({ root, home }: Folders, python: string | undefined): void {
   const base = join(home, 'miniconda3');
   mkdirSync(join(base, 'bin'), { recursive: true });
   mkdirSync(join(base, 'envs'), { recursive: true });
   const environment = join(base, 'envs', environmentName);
-  rmSync(environment, { force: true });
-  if (python !== undefined) symlinkSync(dirname(dirname(python)), environment);
-  writeFileSync(join(base, 'bin', 'conda'), renderConda(base), { mode: 0o755 });
+  // One that the user made in the meantime, in a folder or behind a link into this machine, stays.
+  if (!isOfUser(environment, root)) {
+    rmSync(environment, { force: true });
+    if (python !== undefined) symlinkSync(dirname(dirname(python)), environment);
+  }
+  writeFileSync(join(base, 'bin', 'conda'), renderConda(base, python), { mode: 0o755 });
+}
+
+function isOfUser(environment: string, root: string): boolean {
+  const entry = lstatSync(environment, { throwIfNoEntry: false });
+  if (!entry?.isSymbolicLink()) return entry !== undefined;
+  const made = join(root, 'data') + sep;
+  return readlinkSync(environment).startsWith(made) && existsSync(environment);
 }
 
 /** Links a model folder into the home as a snapshot of the hub's cache (huggingface_hub, "manage your cache"). */

@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Logger } from '../base/log';
+import { machineMarker } from './processes';
 
 const run = promisify(execFile);
 /** All nodes of an instance share one network; instances cannot meet, each has its own bridge. */
@@ -246,9 +247,12 @@ if [[ '-' != "\${namespace-}" ]] && ! grep -qxF -- "\${address-}" "$PJM_O_NODEIN
   exit 1
 fi
 cd "$HOME" || exit 1
+# Like every remote shell it passes no variable on; what is kept here tells the simulator whose a process is.
+kept=(HOME="$HOME" USER="$USER" LOGNAME="$USER" SHELL=/bin/bash PATH=/usr/bin:/bin LANG="$LANG" TZ="$TZ")
+for marker in \${!${machineMarker}@}; do kept+=("$marker=\${!marker}"); done
 if [[ $namespace == '-' || -z $namespace ]]; then
-  exec /bin/bash -c "$*"
+  exec env -i "\${kept[@]}" /bin/bash -c "$*"
 fi
-exec ip netns exec "$namespace" unshare --uts -- /bin/sh -c '${enterProgram}' sh '${folder}/hosts' "$name" /bin/bash -c "$*"
+exec env -i "\${kept[@]}" ip netns exec "$namespace" unshare --uts -- /bin/sh -c '${enterProgram}' sh '${folder}/hosts' "$name" /bin/bash -c "$*"
 `;
 }

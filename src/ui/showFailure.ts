@@ -1,10 +1,10 @@
 // Shows whatever a command threw: a Failure in words with buttons, cancellation not at all, a defect with the log.
 import * as vscode from 'vscode';
-import { isCancellation, isFailure } from '../base/failure';
+import { isCancellation, isFailure, type Failure } from '../base/failure';
 import type { Logger } from '../base/log';
 import { failureText, type FailureAction } from '../words/failureText';
 
-/** What a button does; `openFile` needs the file that the failure is about. */
+/** What a button does; one whose part is not given is not shown. */
 export interface FailureContext {
   readonly log: Logger;
   readonly showLog: () => void;
@@ -22,15 +22,43 @@ export async function showFailure(error: unknown, context: FailureContext): Prom
     if ((await vscode.window.showErrorMessage(text, label)) === label) context.showLog();
     return;
   }
-  const { message, actions } = failureText(error, vscode.l10n.t);
-  const usable = actions.filter(
-    (action) =>
-      (action !== 'tryAgain' || context.tryAgain) && (action !== 'openFile' || context.file),
-  );
+  const action = await choose(error, (action) => isUsable(action, context));
+  if (action) await act(action, context);
+}
+
+/** Shows a failure whose buttons the caller acts on; the log keeps it as any other. */
+export async function askAboutFailure(
+  failure: Failure,
+  { log }: Pick<FailureContext, 'log'>,
+): Promise<FailureAction | undefined> {
+  log.warn(failure.message);
+  return choose(failure, () => true);
+}
+
+async function choose(
+  failure: Failure,
+  isWanted: (action: FailureAction) => boolean,
+): Promise<FailureAction | undefined> {
+  const { message, actions } = failureText(failure, vscode.l10n.t);
+  const usable = actions.filter(isWanted);
   const labels = usable.map(actionLabel);
   const chosen = await vscode.window.showErrorMessage(message, ...labels);
-  const action = usable[labels.indexOf(chosen ?? '')];
-  if (action) await act(action, context);
+  return usable[labels.indexOf(chosen ?? '')];
+}
+
+function isUsable(action: FailureAction, context: FailureContext): boolean {
+  switch (action) {
+    case 'openFile':
+      return context.file !== undefined;
+    case 'tryAgain':
+      return context.tryAgain !== undefined;
+    case 'submitAnyway':
+    case 'openWorkflow':
+      // Only the command that submits can do these; it asks by askAboutFailure.
+      return false;
+    default:
+      return true;
+  }
 }
 
 function actionLabel(action: FailureAction): string {
@@ -47,6 +75,10 @@ function actionLabel(action: FailureAction): string {
       return vscode.l10n.t('Open Folder');
     case 'manageTrust':
       return vscode.l10n.t('Manage Workspace Trust');
+    case 'submitAnyway':
+      return vscode.l10n.t('Submit Anyway');
+    case 'openWorkflow':
+      return vscode.l10n.t('Open furo.yaml');
   }
 }
 
@@ -60,6 +92,9 @@ async function act(action: FailureAction, context: FailureContext): Promise<void
       break;
     case 'tryAgain':
       context.tryAgain?.();
+      break;
+    case 'submitAnyway':
+    case 'openWorkflow':
       break;
     case 'openFile':
       if (context.file) await openAt(context.file, context.line);

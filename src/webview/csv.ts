@@ -11,6 +11,8 @@ const columns = [
   'prompt_tokens',
   'completion_tokens',
   'seconds',
+  'reasoning',
+  'notes',
 ] as const;
 
 /** A byte order mark, because Excel reads a CSV without one in the system's old code page. */
@@ -29,6 +31,8 @@ export function renderCsv(rows: readonly ResultRow[]): string {
       row.promptTokens,
       row.completionTokens,
       row.seconds,
+      row.reasoning,
+      row.notes?.join(' '),
     ]
       .map(renderCell)
       .join(','),

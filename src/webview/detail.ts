@@ -37,7 +37,10 @@ export class Detail {
     if (row.error) {
       const text = `${row.error.message}\n${row.error.code}`;
       parts.push(section(labels.error, text, 'failed'));
-    } else parts.push(section(labels.answer, row.answer));
+    } else {
+      parts.push(section(labels.answer, row.answer));
+      if (row.reasoning) parts.push(section(labels.reasoning, row.reasoning));
+    }
     this.root.replaceChildren(...parts);
     this.root.scrollTop = 0;
     this.root.hidden = false;
@@ -67,7 +70,7 @@ export class Detail {
   }
 
   #createFacts(row: ResultRow): HTMLElement {
-    const { finishReason, tokens, seconds, finishReasons } = this.#labels;
+    const { finishReason, tokens, seconds, notes, finishReasons, noteTexts } = this.#labels;
     const pairs: (readonly [string, string])[] = [];
     if (row.finishReason !== undefined)
       pairs.push([finishReason, finishReasons[row.finishReason] ?? row.finishReason]);
@@ -75,6 +78,7 @@ export class Detail {
     if (counts.length > 0)
       pairs.push([tokens, counts.map((count) => this.#numbers.format(count)).join(' → ')]);
     if (row.seconds !== undefined) pairs.push([seconds, this.#numbers.format(row.seconds)]);
+    if (row.notes) pairs.push([notes, row.notes.map((note) => noteTexts[note] ?? note).join(', ')]);
     return element(
       'p',
       { className: 'small' },

@@ -6,6 +6,10 @@ export interface Labels {
   readonly id: string;
   readonly prompt: string;
   readonly answer: string;
+  /** Title of what the model thought before it answered. */
+  readonly reasoning: string;
+  /** Name of the remarks on how a record was computed. */
+  readonly notes: string;
   readonly finishReason: string;
   readonly tokens: string;
   readonly seconds: string;
@@ -40,6 +44,8 @@ export interface Labels {
   readonly loading: string;
   /** Text of each finish reason that has one; others are shown as they are. */
   readonly finishReasons: Readonly<Record<string, string>>;
+  /** Text of each note that has one; others are shown as they are. */
+  readonly noteTexts: Readonly<Record<string, string>>;
 }
 
 /** One `name: value` of the header, already localised: elapsed time, GPU use, state. */

@@ -14,6 +14,10 @@ export interface ResultRow {
   readonly promptTokens?: number;
   readonly completionTokens?: number;
   readonly seconds?: number;
+  /** What the model thought before it answered, where the runtime could tell the two apart. */
+  readonly reasoning?: string;
+  /** How the line came to be, in words for programs such as `redone_in_float32`; absent when there is nothing to say. */
+  readonly notes?: readonly string[];
   /** Line of the record in the input file, counted from 1. */
   readonly line?: number;
 }
@@ -58,28 +62,36 @@ function parseRow(text: string): ResultRow | undefined {
   const prompt = textOf(runtime?.['prompt']) ?? '';
   const seconds = numberOf(runtime?.['seconds']);
   const line = numberOf(runtime?.['line']);
-  const timing = { ...(seconds !== undefined && { seconds }), ...(line !== undefined && { line }) };
+  const notes = textsOf(runtime?.['notes']);
+  const about = {
+    ...(seconds !== undefined && { seconds }),
+    ...(notes.length > 0 && { notes }),
+    ...(line !== undefined && { line }),
+  };
   const failure = objectOf(record['error']);
   if (failure) {
     const code = textOf(failure['code']) ?? 'error';
     const error = { code, message: textOf(failure['message']) ?? code };
-    return { id, prompt, answer: '', error, ...timing };
+    return { id, prompt, answer: '', error, ...about };
   }
   const body = objectOf(objectOf(record['response'])?.['body']);
-  return body && { id, prompt, ...readAnswer(body), ...timing };
+  return body && { id, prompt, ...readAnswer(body), ...about };
 }
 
 function readAnswer(
   body: Record<string, unknown>,
-): Pick<ResultRow, 'answer' | 'finishReason' | 'promptTokens' | 'completionTokens'> {
+): Pick<ResultRow, 'answer' | 'reasoning' | 'finishReason' | 'promptTokens' | 'completionTokens'> {
   const choices = body['choices'];
   const choice = objectOf(Array.isArray(choices) ? choices[0] : undefined);
+  const message = objectOf(choice?.['message']);
   const usage = objectOf(body['usage']);
+  const reasoning = textOf(message?.['reasoning_content']);
   const finishReason = textOf(choice?.['finish_reason']);
   const promptTokens = numberOf(usage?.['prompt_tokens']);
   const completionTokens = numberOf(usage?.['completion_tokens']);
   return {
-    answer: textOf(objectOf(choice?.['message'])?.['content']) ?? '',
+    answer: textOf(message?.['content']) ?? '',
+    ...(reasoning !== undefined && { reasoning }),
     ...(finishReason !== undefined && { finishReason }),
     ...(promptTokens !== undefined && { promptTokens }),
     ...(completionTokens !== undefined && { completionTokens }),
@@ -102,6 +114,10 @@ function objectOf(value: unknown): Record<string, unknown> | undefined {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
 function numberOf(value: unknown): number | undefined {

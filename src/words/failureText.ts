@@ -15,7 +15,14 @@ export type FailureReason =
 
 /** What a button under the sentence does; at most two. */
 export type FailureAction =
-  'openSettings' | 'showLog' | 'tryAgain' | 'openFile' | 'openFolder' | 'manageTrust';
+  | 'openSettings'
+  | 'showLog'
+  | 'tryAgain'
+  | 'openFile'
+  | 'openFolder'
+  | 'manageTrust'
+  | 'submitAnyway'
+  | 'openWorkflow';
 
 /** A sentence with its buttons. `t` gives the language, `v` reads a value of the failure. */
 export interface FailureWords {

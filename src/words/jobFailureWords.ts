@@ -1,9 +1,29 @@
 // Words for the failures of jobs/.
 import type { JobFailureReason } from '../jobs/failures';
+import { environmentFailureWords } from './environmentWords';
 import type { FailureWords } from './failureText';
 import { kindText } from './problemText';
 
 export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> = {
+  ...environmentFailureWords,
+  doesNotFit: {
+    text: (t, v) =>
+      t('{0} was not submitted: it does not fit {1}. {2}', v('job'), v('group'), v('detail')) +
+      (v('fitting') === '' ? '' : ` ${t('The smallest that fits: {0}', v('fitting'))}`),
+    actions: ['submitAnyway', 'openWorkflow'],
+  },
+  planOnlyForInference: {
+    text: (t, v) => t('{0} is no inference, so there is nothing to plan.', v('job')),
+    actions: [],
+  },
+  planUnavailable: {
+    text: (t, v) =>
+      t(
+        'There is no plan: {0} A plan needs Python 3.10 or newer on the login node and the model in its cache.',
+        v('detail'),
+      ),
+    actions: ['showLog'],
+  },
   settingsMissing: {
     text: (t, v) =>
       t(

@@ -67,6 +67,8 @@ const words: Readonly<Record<ProblemCode, ProblemWords>> = {
     t('The job {0} says nothing to run: give it inference, python or script.', v('job')),
   workTwice: (t, v) =>
     t('The job {0} has both {1} and {2}; only one can run.', v('job'), v('first'), v('second')),
+  promptTwice: (t) =>
+    t('promptTemplate and promptFunction both make the prompt; only one of them can stand here.'),
   jobNameUnusable: (t, v) =>
     t(
       '"{0}" cannot be a job name: letters, digits, dot, dash and underscore, a letter first.',
@@ -94,11 +96,19 @@ export function kindText(kind: string, t: Translate): string {
   const kinds: Readonly<Record<string, string>> = {
     text: t('a text'),
     wholeNumber: t('a whole number'),
+    count: t('a whole number of at least 1'),
     number: t('a number'),
+    atLeastZero: t('a number of at least 0'),
+    share: t('a number from 0 to 1'),
     textList: t('a list of texts'),
     textMap: t('names with texts'),
     elapse: t('a time such as "1:00:00"'),
     dtype: t('auto, float16, bfloat16 or float32'),
+    backend: t('auto, own, transformers, lmdeploy, vllm or echo'),
+    policy: t('auto, balanced, balanced_low_0 or sequential'),
+    layout: t('replicas, stages and tensorParallel, each a whole number of at least 1'),
+    pythonFunction: t('a function of a Python file, such as prompts.py:build'),
+    json: t('keys with values'),
     map: t('keys with values'),
   };
   return kinds[kind] ?? kind;

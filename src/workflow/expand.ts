@@ -2,6 +2,7 @@
 import { toJobName } from '../pjm/render';
 import type { ResourceGroup } from '../pjm/resourceGroup';
 import type { JobRequest } from '../pjm/jobRequest';
+import { ranksOf } from './launchLine';
 import type { InferenceEntry, JobEntry, WorkEntry } from './loadWorkflow';
 import { baseName } from './paths';
 import type { Inference, JobSettings, WorkflowJob } from './workflow';
@@ -61,9 +62,12 @@ function withWork(
 
 function fillInference(entry: InferenceEntry, base: Inference): Inference {
   const { maxNewTokens, temperature, topP, topK, seed, stop, ...rest } = entry;
-  const { generation } = base;
+  const { generation, promptTemplate, ...others } = base;
+  // A function makes the prompt in place of any template, so also of the one in the settings.
+  const keepsTemplate = promptTemplate !== undefined && entry.promptFunction === undefined;
   return {
-    ...base,
+    ...others,
+    ...(keepsTemplate && { promptTemplate }),
     ...rest,
     generation: {
       maxNewTokens: maxNewTokens ?? generation.maxNewTokens,
@@ -80,10 +84,13 @@ function fillInference(entry: InferenceEntry, base: Inference): Inference {
 export function requestOf(job: WorkflowJob, group: ResourceGroup | undefined): JobRequest {
   const { settings } = job;
   const isShared = group?.isShared ?? settings.resourceGroup.endsWith('-share');
+  const { work } = job;
+  const processes = work.kind === 'inference' ? ranksOf(settings, work.inference).count : 1;
   return {
     name: toJobName(job.name),
     resourceGroup: settings.resourceGroup,
     ...(isShared ? { gpus: 1 } : { nodes: settings.nodes }),
+    ...(processes > 1 && { mpiProcesses: processes }),
     elapseSeconds: settings.elapseSeconds,
     ...(settings.projectGroup !== '' && { projectGroup: settings.projectGroup }),
     joinOutput: true,

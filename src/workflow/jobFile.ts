@@ -13,6 +13,7 @@ export function renderJobFile(inference: Inference, outputFolder: string): strin
     prompt: {
       system: inference.systemPrompt ?? null,
       template: inference.promptTemplate ?? null,
+      ...(inference.promptFunction !== undefined && { function: inference.promptFunction }),
     },
     generation: {
       max_new_tokens: generation.maxNewTokens,
@@ -22,10 +23,32 @@ export function renderJobFile(inference: Inference, outputFolder: string): strin
       seed: generation.seed,
       stop: generation.stop,
     },
-    batch: { rows: inference.batchRows },
+    batch: inference.batchRows === undefined ? {} : { rows: inference.batchRows },
     dtype: inference.dtype,
     trust_remote_code: false,
-    chat_template_kwargs: {},
+    chat_template_kwargs: inference.chatTemplateKwargs ?? {},
+    ...optionalKeys(inference),
   };
   return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+/** What the runtime chooses or plans where a file says nothing. */
+function optionalKeys({
+  backend,
+  layout,
+  policy,
+  responseFormat,
+}: Inference): Record<string, unknown> {
+  const { tensorParallel, ...counts } = layout ?? {};
+  return {
+    ...(backend && { backend }),
+    ...(layout && {
+      layout: {
+        ...counts,
+        ...(tensorParallel !== undefined && { tensor_parallel: tensorParallel }),
+      },
+    }),
+    ...(policy && { policy }),
+    ...(responseFormat && { response_format: responseFormat }),
+  };
 }

@@ -110,10 +110,7 @@ function readWork(
   const map = reader.map(kind, node);
   if (!map) return undefined;
   if (kind === 'inference') {
-    const inference = Object.fromEntries(reader.fields(map, inferenceFields)) as InferenceEntry;
-    if (inference.input !== undefined)
-      checkPath(reader, 'input', inference.input, nodeOf(map, 'input'));
-    return { kind, inference };
+    return { kind, inference: readInference(reader, map) };
   }
   const fields = reader.fields(map, pythonFields);
   const script = fields.get('script');
@@ -124,6 +121,18 @@ function readWork(
   checkPath(reader, 'script', script, nodeOf(map, 'script'));
   const given = fields.get('arguments');
   return { kind, script, arguments: Array.isArray(given) ? (given as string[]) : [] };
+}
+
+function readInference(reader: YamlReader, map: YAMLMap): InferenceEntry {
+  const inference = Object.fromEntries(reader.fields(map, inferenceFields)) as InferenceEntry;
+  const { input, promptFunction } = inference;
+  if (input !== undefined) checkPath(reader, 'input', input, nodeOf(map, 'input'));
+  if (promptFunction !== undefined) {
+    const node = nodeOf(map, 'promptFunction');
+    checkPath(reader, 'promptFunction', promptFunction.replace(/:\w+$/, ''), node);
+    if (map.has('promptTemplate')) reader.report('promptTwice', node);
+  }
+  return inference;
 }
 
 function nodeOf(map: YAMLMap, key: string): Node | null {

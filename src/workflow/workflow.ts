@@ -1,4 +1,5 @@
 // What a `furo.yaml` says, after defaults: the jobs of a folder and what each runs. Values only.
+import type { Backend, Dtype, Policy } from './yamlFields';
 
 /** Sampling of the model; greedy when `temperature` is 0. Names as in the runtime's job file. */
 export interface Generation {
@@ -10,6 +11,17 @@ export interface Generation {
   readonly stop: readonly string[];
 }
 
+/** How a model lies on the GPUs; what is absent is planned by the runtime. Their product is the number of processes. */
+export interface Layout {
+  readonly replicas?: number;
+  readonly stages?: number;
+  readonly tensorParallel?: number;
+}
+
+/** A value of JSON, as it stands in `furo.yaml`. */
+export type Json =
+  string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
 /** An inference over a JSONL file; field for field the job file of `furo_infer`. */
 export interface Inference {
   /** Hub name or a folder on the remote machine. */
@@ -20,10 +32,21 @@ export interface Inference {
   readonly systemPrompt?: string;
   /** Jinja template over the fields of a record; absent when records carry `messages` or `prompt`. */
   readonly promptTemplate?: string;
+  /** `module.py:function` of the project, which makes the prompt in place of a template. */
+  readonly promptFunction?: string;
   readonly generation: Generation;
-  /** Rows that are generated together. */
-  readonly batchRows: number;
-  readonly dtype: 'auto' | 'float16' | 'bfloat16' | 'float32';
+  /** Rows that are generated together; absent: the runtime chooses. */
+  readonly batchRows?: number;
+  readonly dtype: Dtype;
+  /** What computes; absent: the runtime chooses. */
+  readonly backend?: Backend;
+  readonly layout?: Layout;
+  /** How the back end `transformers` lays a model on the GPUs of a node. */
+  readonly policy?: Policy;
+  /** `response_format` of OpenAI's API: the form that answers must have. */
+  readonly responseFormat?: Readonly<Record<string, Json>>;
+  /** Further values for the model's chat template, such as `enable_thinking`. */
+  readonly chatTemplateKwargs?: Readonly<Record<string, Json>>;
 }
 
 /** What a job executes. Paths are relative to the workspace folder, POSIX style. */

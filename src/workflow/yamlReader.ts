@@ -3,7 +3,8 @@ import { isMap, isScalar, isSeq, type LineCounter, type Node, type Pair, type YA
 import type { Problem, TextRange } from '../base/problem';
 import { parseElapse } from '../pjm/elapse';
 import { nearest } from '../pjm/validate';
-import { dtypes, type FieldKind } from './yamlFields';
+import type { Json, Layout } from './workflow';
+import { choices, layoutKeys, pythonFunctionPattern, type FieldKind } from './yamlFields';
 
 export type WorkflowProblemCode =
   /** detail: what the YAML parser says. */
@@ -20,6 +21,8 @@ export type WorkflowProblemCode =
   | 'workMissing'
   /** job, first, second */
   | 'workTwice'
+  /** Both a template and a function make the prompt. */
+  | 'promptTwice'
   /** job: not a name that can stand in a file name. */
   | 'jobNameUnusable'
   /** key, path: leads out of the folder. */
@@ -27,7 +30,7 @@ export type WorkflowProblemCode =
   | 'noJobs';
 
 type WorkflowProblem = Problem<WorkflowProblemCode>;
-type FieldValue = string | number | readonly string[] | Readonly<Record<string, string>>;
+type FieldValue = Json | Layout;
 
 /** A reader over one document; problems gather in `problems`. */
 export class YamlReader {
@@ -119,7 +122,44 @@ function readValue(node: Node | null, kind: FieldKind): FieldValue | undefined {
     );
     return isWhole ? (Object.fromEntries(entries) as Record<string, string>) : undefined;
   }
+  if (kind === 'json') return isMap(node) ? readJson(node) : undefined;
+  if (kind === 'layout') return readLayout(node);
   return readScalar(node, kind);
+}
+
+/** Undefined for what JSON cannot say, and for references to other places of the file. */
+function readJson(node: Node | null): Json | undefined {
+  if (isMap(node)) {
+    const entries = (node.items as Pair<Node, Node>[]).map(({ key, value }) => [
+      textOf(key),
+      readJson(value),
+    ]);
+    const isWhole = entries.every(([name, value]) => name !== undefined && value !== undefined);
+    return isWhole ? (Object.fromEntries(entries) as Readonly<Record<string, Json>>) : undefined;
+  }
+  if (isSeq(node)) {
+    const items = (node.items as Node[]).map(readJson);
+    return items.every((item) => item !== undefined) ? items : undefined;
+  }
+  if (node === null) return null;
+  if (!isScalar(node)) return undefined;
+  const { value } = node;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
+  return typeof value === 'string' || typeof value === 'boolean' || value === null
+    ? value
+    : undefined;
+}
+
+function readLayout(node: Node | null): Layout | undefined {
+  if (!isMap(node)) return undefined;
+  const entries = (node.items as Pair<Node, Node>[]).map(({ key, value }) => ({
+    key: layoutKeys.find((known) => known === textOf(key)),
+    value: readScalar(value, 'count'),
+  }));
+  const isWhole = entries.every(({ key, value }) => key !== undefined && value !== undefined);
+  return isWhole
+    ? (Object.fromEntries(entries.map(({ key, value }) => [key, value])) as Layout)
+    : undefined;
 }
 
 /** What a shell exports: the names go into the job script as they are. */
@@ -133,20 +173,36 @@ function readScalar(node: Node | null, kind: FieldKind): string | number | undef
   switch (kind) {
     case 'text':
       return typeof value === 'string' ? value : undefined;
-    case 'number':
-      return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+    case 'pythonFunction':
+      return typeof value === 'string' && pythonFunctionPattern.test(value) ? value : undefined;
+    case 'atLeastZero':
+      return numberFrom(value, 0);
+    case 'share':
+      return numberFrom(value, 0, 1);
     case 'wholeNumber':
-      return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined;
+    case 'count': {
+      const number = numberFrom(value, kind === 'count' ? 1 : 0);
+      return Number.isInteger(number) ? number : undefined;
+    }
     case 'dtype':
-      return dtypes.find((dtype) => dtype === value);
+    case 'backend':
+    case 'policy':
+      return choices[kind].find((choice) => choice === value);
     case 'elapse': {
       const seconds = parseElapse(String(value));
       return typeof seconds === 'number' && seconds > 0 ? seconds : undefined;
     }
     case 'textList':
     case 'textMap':
+    case 'json':
+    case 'layout':
       return undefined;
   }
+}
+
+function numberFrom(value: unknown, least: number, most = Infinity): number | undefined {
+  const isIn = typeof value === 'number' && Number.isFinite(value) && value >= least;
+  return isIn && value <= most ? value : undefined;
 }
 
 /** Texts and numbers as text: `arguments: [--count, 3]` is meant that way. */

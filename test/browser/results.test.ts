@@ -234,6 +234,25 @@ describe.skipIf(!existsSync(executablePath) && process.env['CI'] !== 'true')('re
     await context.close();
   });
 
+  it('shows what the model thought after the answer, and how the record was computed', async () => {
+    const notes = ['redone_in_float32', 'new_word'];
+    const row: ResultRow = { id: 'a', prompt: 'p', answer: '42', reasoning: '6 * 7 = 42', notes };
+    const { page, context } = await open({ rows: [row] });
+    await rowsOf(page).first().click();
+    const detail = page.getByRole('complementary', { name: 'Record' });
+    await detail.waitFor();
+    expect(await detail.getByRole('heading', { level: 3 }).allTextContents()).toEqual([
+      'Prompt',
+      'Answer',
+      'Thinking',
+    ]);
+    expect(await detail.locator('pre').last().textContent()).toBe('6 * 7 = 42');
+    expect(await detail.locator('.small').textContent()).toContain(
+      'Note computed again in float32, new_word',
+    );
+    await context.close();
+  });
+
   it('shows hostile answers as text', async () => {
     const hostile =
       '<img src=x onerror="window.owned = 1"><script>window.owned = 1</script><style>*{display:none}</style>';

@@ -5,6 +5,8 @@ export const english: Labels = {
   id: 'ID',
   prompt: 'Prompt',
   answer: 'Answer',
+  reasoning: 'Thinking',
+  notes: 'Note',
   finishReason: 'Finish',
   tokens: 'Tokens',
   seconds: 'Seconds',
@@ -29,12 +31,15 @@ export const english: Labels = {
   detail: 'Record',
   loading: 'Loading...',
   finishReasons: { stop: 'complete', length: 'length limit' },
+  noteTexts: { redone_in_float32: 'computed again in float32' },
 };
 
 export const japanese: Labels = {
   id: 'ID',
   prompt: 'プロンプト',
   answer: '回答',
+  reasoning: '思考',
+  notes: '備考',
   finishReason: '終了理由',
   tokens: 'トークン',
   seconds: '秒',
@@ -59,4 +64,5 @@ export const japanese: Labels = {
   detail: 'レコード',
   loading: '読み込み中...',
   finishReasons: { stop: '完了', length: '長さの上限' },
+  noteTexts: { redone_in_float32: 'float32 で再計算' },
 };

@@ -18,7 +18,7 @@ describe.skipIf(interpreter === undefined || model === undefined)('an inference'
   beforeEach(async () => {
     bench = await Bench.start({
       interpreter: String(interpreter),
-      jobFileChanges: { engine: 'echo' },
+      jobFileChanges: { backend: 'echo' },
       ...(model !== undefined && { models: { [demoModel]: model } }),
     });
     window = bench.window();
@@ -84,12 +84,16 @@ describe.skipIf(interpreter === undefined || model === undefined)('an inference'
     expect(bench.takenJobs).toBe(2);
   });
 
-  it('keeps and counts the answers that were there when the elapse limit came', async () => {
+  it.each([
+    ['ends by itself before the elapse limit', {}, { exitCode: 75 }],
+    ['is ended by the elapse limit', { FURO_ELAPSE_SECONDS: 'unlimited' }, { pjmCode: 11 }],
+  ])('keeps and counts the answers that were there when it %s', async (_, environment, end) => {
     writeQuestions(60_000);
     const work = inferenceOf('data/questions.jsonl');
-    const job = await window.submit(jobOf('answer', work, { elapseSeconds: 2 }));
-    const ended = await window.ended(job.id, 15_000);
-    expect(ended.phase).toMatchObject({ outcome: { kind: 'failed', pjmCode: 11 } });
+    const settings = { elapseSeconds: 6, environment };
+    const job = await window.submit(jobOf('answer', work, settings));
+    const ended = await window.ended(job.id, 40_000);
+    expect(ended.phase).toMatchObject({ outcome: { kind: 'failed', ...end } });
     const ids = idsOf(localResults(ended));
     expect(ids.length).toBeGreaterThan(0);
     expect(ids.length).toBeLessThan(60_000);
@@ -99,7 +103,7 @@ describe.skipIf(interpreter === undefined || model === undefined)('an inference'
 
   it('says why the runtime gave up, in its own words', async () => {
     writeQuestions(3);
-    writeFileSync(join(bench.root, 'changes.json'), '{"engine":"single"}');
+    writeFileSync(join(bench.root, 'changes.json'), '{"backend":"own"}');
     const ended = await window.ended((await window.submit(answer)).id, 60_000);
     expect(ended.phase).toMatchObject({ outcome: { kind: 'failed', exitCode: 3 } });
     expect(ended.failure).toMatchObject({ reason: 'modelNotFound' });
@@ -109,8 +113,11 @@ describe.skipIf(interpreter === undefined || model === undefined)('an inference'
 
   it('says that there is no CUDA on a node without a GPU', async () => {
     writeQuestions(3);
-    writeFileSync(join(bench.root, 'changes.json'), '{"engine":"single","device":"cuda"}');
-    const ended = await window.ended((await window.submit(answer)).id, 60_000);
+    writeFileSync(join(bench.root, 'changes.json'), '{"backend":"own","device":"cuda"}');
+    const ended = await window.ended(
+      (await window.submit(jobOf('answer', inferenceOf('data/questions.jsonl', demoModel)))).id,
+      60_000,
+    );
     expect(ended.phase).toMatchObject({ outcome: { kind: 'failed', exitCode: 6 } });
     expect(ended.failure?.reason).toBe('cudaAbsent');
   });

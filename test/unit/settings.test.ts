@@ -84,7 +84,7 @@ describe('readSettings', () => {
     ['connection.port', '22', 'wholeNumber'],
     ['connection.port', 22.5, 'wholeNumber'],
     ['connection.port', -1, 'wholeNumber'],
-    ['job.nodes', Number.NaN, 'wholeNumber'],
+    ['job.nodes', Number.NaN, 'count'],
     ['job.elapse', '1 hour', 'elapse'],
     ['job.elapse', '0:00:00', 'elapse'],
     ['job.elapse', 'unlimited', 'elapse'],

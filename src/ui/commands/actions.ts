@@ -8,12 +8,15 @@ import type { Tutorial } from '../tutorial';
 import { connect, testConnection } from './connectionVerbs';
 import { cancelJob, copyJobId, openResults, removeFromList, type JobVerbParts } from './jobVerbs';
 import { newWorkflow } from './newWorkflow';
+import { planJob, type PlanDocuments } from './planJob';
 import { previewJobScript } from './previewJobScript';
 import { registerCommands, type CommandActions } from './register';
 import { runAgain, runOnFuro } from './runOnFuro';
+import { setUpEnvironment } from './setUpEnvironment';
 
 export interface CommandParts extends JobVerbParts {
   readonly tutorial: Tutorial;
+  readonly plans: PlanDocuments;
   readonly log: Logger;
   readonly showLog: () => void;
 }
@@ -38,6 +41,7 @@ function actionsOf(parts: CommandParts): CommandActions {
     runOnCxSmall: (file) => runOnFuro(parts, file, 'cx-small'),
     runOnFuro: (file) => runOnFuro(parts, file, undefined),
     previewJobScript: (file) => previewJobScript(machines, file),
+    planJob: (file) => planJob(parts, file),
     newWorkflow,
     openOutput: (job) => output.show(job),
     cancelJob: (job) => cancelJob(parts, job),
@@ -49,6 +53,7 @@ function actionsOf(parts: CommandParts): CommandActions {
     connect: () => connect(machines),
     disconnect: () => disconnect(parts),
     testConnection: () => testConnection(machines),
+    setUpEnvironment: () => setUpEnvironment(parts),
     startTutorial: () => tutorial.start(),
     showLog: () => showLogOf(parts),
     openSettings: () => openSettings(),

@@ -1,18 +1,24 @@
 // Runs a clicked file on Furo: choose, check, submit with progress and cancel. Also runs a job of the list again.
 import * as vscode from 'vscode';
+import { isFailure } from '../../base/failure';
+import type { Logger } from '../../base/log';
 import type { Job } from '../../jobs/job';
+import type { JobCenter } from '../../jobs/jobCenter';
 import { resolveRemoteFolder } from '../../jobs/remoteFolder';
-import type { SubmitStep } from '../../jobs/submit';
+import type { SubmitPlan, SubmitStep } from '../../jobs/submit';
 import type { JobSettings, WorkflowJob } from '../../workflow/workflow';
 import { chooseResources, chooseWork, clickedFile } from '../chooseWork';
 import { uiFailure } from '../failures';
 import type { JobOutput } from '../jobOutput';
 import { liveSettings } from '../liveSettings';
 import type { Machines } from '../machines';
+import { askAboutFailure } from '../showFailure';
+import { newWorkflow } from './newWorkflow';
 
 export interface RunParts {
   readonly machines: Machines;
   readonly output: JobOutput;
+  readonly log: Logger;
 }
 
 /** `resourceGroup` undefined asks where. */
@@ -39,16 +45,46 @@ export async function runAgain(parts: RunParts, job: Job): Promise<void> {
   await submit(parts, job.workflow, folder.uri);
 }
 
+/** A job that its plan calls too large is submitted only when the person says so. */
 async function submit(parts: RunParts, job: WorkflowJob, folder: vscode.Uri): Promise<void> {
-  const { machines, output } = parts;
-  const { machine, connection } = machines;
+  try {
+    await submitNow(parts, job, { folder, ignoresPlan: false });
+  } catch (error) {
+    if (!isFailure(error, 'doesNotFit')) throw error;
+    const chosen = await askAboutFailure(error, parts);
+    if (chosen === 'submitAnyway') await submitNow(parts, job, { folder, ignoresPlan: true });
+    if (chosen === 'openWorkflow') await openWorkflow(folder);
+  }
+}
+
+async function submitNow(
+  { machines, output }: RunParts,
+  job: WorkflowJob,
+  { folder, ignoresPlan }: { folder: vscode.Uri; ignoresPlan: boolean },
+): Promise<void> {
+  const title = vscode.l10n.t('Run {0} on Furo', job.name);
+  const record = await prepareThere(machines, { title, folder }, (center, places) =>
+    center.submit({ job, ignoresPlan, ...places }),
+  );
+  await output.show(record);
+}
+
+/** What both a submission and a plan need to know about this window and the machine. */
+type SentPlan = Omit<SubmitPlan, 'target' | 'job' | 'ignoresPlan'>;
+
+/** Connects and runs `run` with progress and a cancel button. */
+export function prepareThere<T>(
+  { machine, connection }: Pick<Machines, 'machine' | 'connection'>,
+  { title, folder }: { title: string; folder: vscode.Uri },
+  run: (center: JobCenter, plan: SentPlan) => Promise<T>,
+): Thenable<T> {
   const { settings } = liveSettings(folder);
   const options = {
     location: vscode.ProgressLocation.Notification,
-    title: vscode.l10n.t('Run {0} on Furo', job.name),
+    title,
     cancellable: true,
   };
-  const record = await vscode.window.withProgress(options, async (progress, token) => {
+  return vscode.window.withProgress(options, async (progress, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => {
       abort.abort();
@@ -57,8 +93,7 @@ async function submit(parts: RunParts, job: WorkflowJob, folder: vscode.Uri): Pr
     progress.report({ message: vscode.l10n.t('connecting') });
     await machine.remote.connect(signal);
     const remoteFolder = await resolveRemoteFolder(machine.remote, connection.remoteFolder, signal);
-    return machine.center.submit({
-      job,
+    return run(machine.center, {
       workspaceFolder: folder.fsPath,
       remoteFolder,
       exclude: settings.syncExclude,
@@ -66,7 +101,14 @@ async function submit(parts: RunParts, job: WorkflowJob, folder: vscode.Uri): Pr
       onStep: stepReporter(progress),
     });
   });
-  await output.show(record);
+}
+
+/** The job's own file, or a first one where there is none. */
+async function openWorkflow(folder: vscode.Uri): Promise<void> {
+  const pattern = new vscode.RelativePattern(folder, 'furo.{yaml,yml}');
+  const [file] = await vscode.workspace.findFiles(pattern, undefined, 1);
+  if (file) await vscode.window.showTextDocument(file);
+  else await newWorkflow();
 }
 
 function stepReporter(
@@ -104,6 +146,8 @@ function stepText(kind: Exclude<SubmitStep['kind'], 'sync' | 'kept'>): string {
       return vscode.l10n.t('connecting');
     case 'runtime':
       return vscode.l10n.t('sending the runtime');
+    case 'planning':
+      return vscode.l10n.t('planning');
     case 'submitting':
       return vscode.l10n.t('submitting');
   }

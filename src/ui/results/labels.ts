@@ -8,6 +8,8 @@ export function resultLabels(): Labels {
     id: t('id'),
     prompt: t('prompt'),
     answer: t('answer'),
+    reasoning: t('thinking'),
+    notes: t('note'),
     finishReason: t('end'),
     tokens: t('tokens'),
     seconds: t('seconds'),
@@ -32,5 +34,9 @@ export function resultLabels(): Labels {
     detail: t('One record'),
     loading: t('Loading...'),
     finishReasons: { stop: t('complete'), length: t('cut at the limit') },
+    noteTexts: {
+      redone_in_float32: t('computed again in float32'),
+      ended_inside_thinking: t('cut while thinking'),
+    },
   };
 }

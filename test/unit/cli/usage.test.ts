@@ -10,6 +10,7 @@ const nothing = {
   set: [],
   group: undefined,
   isDetached: false,
+  ignoresPlan: false,
   follows: false,
   isVerbose: false,
   wantsHelp: false,
@@ -22,6 +23,7 @@ describe('parseCommandLine', () => {
     ['run', { command: 'run' }],
     ['run answer --group cx-single', { command: 'run', operands: ['answer'], group: 'cx-single' }],
     ['run --group=cx-single --detach q.jsonl', { command: 'run', operands: ['q.jsonl'], group: 'cx-single', isDetached: true }], // prettier-ignore
+    ['run answer --anyway', { command: 'run', operands: ['answer'], ignoresPlan: true }],
     ['logs 1996122 -f', { command: 'logs', operands: ['1996122'], follows: true }],
     ['-C dir jobs', { command: 'jobs', folder: 'dir' }],
     ['jobs --folder=dir', { command: 'jobs', folder: 'dir' }],

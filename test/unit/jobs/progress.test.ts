@@ -7,7 +7,7 @@ import { parseProgress, parseRunFailure } from '../../../src/jobs/progress';
 const fixture = join(import.meta.dirname, '../../fixtures/contract/progress.jsonl');
 const lines = readFileSync(fixture, 'utf8').trimEnd().split('\n');
 const upTo = (event: string): string => {
-  const end = lines.findIndex((line) => line.includes(`"event":"${event}"`));
+  const end = lines.findLastIndex((line) => line.includes(`"event":"${event}"`));
   expect(end).toBeGreaterThanOrEqual(0);
   return lines.slice(0, end + 1).join('\n');
 };

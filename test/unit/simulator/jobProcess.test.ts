@@ -133,14 +133,14 @@ describe('a script', () => {
     expect([file, existsSync(folder)]).toEqual(['x', false]);
   });
 
-  it('reaches its nodes with pjrsh, and only from within a job', async () => {
+  it('reaches its nodes with pjrsh, without its variables, and only from within a job', async () => {
     await start(
-      `wc -l < $PJM_O_NODEINF; '${root}/etc/pjrsh' $(head -n1 $PJM_O_NODEINF) 'echo "on $PJM_JOBID"'; PJM_O_NODEINF= '${root}/etc/pjrsh' cx001 true; echo $?`,
+      `wc -l < $PJM_O_NODEINF; '${root}/etc/pjrsh' $(head -n1 $PJM_O_NODEINF) 'echo "job \${PJM_JOBID-not told}"'; PJM_O_NODEINF= '${root}/etc/pjrsh' cx001 true; echo $?`,
       {
         nodes: [0, 1],
       },
     ).end;
-    expect(read('out')).toBe('2\non 7\n1\n');
+    expect(read('out')).toBe('2\njob not told\n1\n');
     expect(read('err')).toBe('pjrsh: not in a job\n');
   });
 });

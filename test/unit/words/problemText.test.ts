@@ -44,8 +44,16 @@ const scripts: readonly (readonly [text: string, sentence: string])[] = [
 const workflows: readonly (readonly [text: string, sentence: string | RegExp])[] = [
   ['version: 1\njobs: {a: "', /^This is not valid YAML: .+/],
   ['version: 1\njob: {}\njobs: {a: {script: a.sh}}', 'There is no key job here. Did you mean jobs? There are: version, defaults, jobs'], // prettier-ignore
-  ['version: 1\njobs: {a: {script: a.sh, nodes: x}}', 'nodes needs another kind of value: a whole number.'], // prettier-ignore
+  ['version: 1\njobs: {a: {script: a.sh, nodes: x}}', 'nodes needs another kind of value: a whole number of at least 1.'], // prettier-ignore
   ['version: 1\njobs: {a: {script: a.sh, modules: x}}', 'modules needs another kind of value: a list of texts.'], // prettier-ignore
+  ['version: 1\njobs: {a: {inference: {topP: 3}}}', 'topP needs another kind of value: a number from 0 to 1.'], // prettier-ignore
+  ['version: 1\njobs: {a: {inference: {temperature: x}}}', 'temperature needs another kind of value: a number of at least 0.'], // prettier-ignore
+  ['version: 1\njobs: {a: {inference: {backend: x}}}', 'backend needs another kind of value: auto, own, transformers, lmdeploy, vllm or echo.'], // prettier-ignore
+  ['version: 1\njobs: {a: {inference: {policy: x}}}', 'policy needs another kind of value: auto, balanced, balanced_low_0 or sequential.'], // prettier-ignore
+  ['version: 1\njobs: {a: {inference: {layout: x}}}', 'layout needs another kind of value: replicas, stages and tensorParallel, each a whole number of at least 1.'], // prettier-ignore
+  ['version: 1\njobs: {a: {inference: {promptFunction: x}}}', 'promptFunction needs another kind of value: a function of a Python file, such as prompts.py:build.'], // prettier-ignore
+  ['version: 1\njobs: {a: {inference: {responseFormat: x}}}', 'responseFormat needs another kind of value: keys with values.'], // prettier-ignore
+  ['version: 1\njobs: {a: {inference: {promptFunction: "p.py:f", promptTemplate: x}}}', 'promptTemplate and promptFunction both make the prompt; only one of them can stand here.'], // prettier-ignore
   ['version: 1\njobs: {a: 3}', 'a needs another kind of value: keys with values.'],
   ['jobs: {a: {script: a.sh}}', 'The key version is missing.'],
   ['version: 2\njobs: {a: {script: a.sh}}', 'This version reads furo.yaml version 1, not 2.'],
@@ -91,7 +99,7 @@ describe('kindText', () => {
     const { problems } = readSettings(() => Symbol('nothing'));
     const kinds = new Set(problems.map(({ expected }) => expected));
     expect([...kinds].sort()).toEqual(
-      ['dtype', 'elapse', 'number', 'text', 'textList', 'textMap', 'wholeNumber'].sort(),
+      ['count', 'dtype', 'elapse', 'number', 'text', 'textList', 'textMap', 'wholeNumber'].sort(),
     );
     for (const kind of kinds) {
       expect(kindText(kind, english)).not.toBe(kind);

@@ -146,6 +146,14 @@ describe('requestOf', () => {
     });
   });
 
+  it('names the processes of an inference that has several', () => {
+    const work = { kind: 'inference' as const, inference: defaults.inference };
+    const request = (resourceGroup: string, nodes: number) =>
+      requestOf({ ...job({ resourceGroup, nodes }), work }, findGroup(resourceGroup));
+    expect(request('cx-small', 2)).toMatchObject({ nodes: 2, mpiProcesses: 8 });
+    expect(request('cx-share', 1)).not.toHaveProperty('mpiProcesses');
+  });
+
   it('names no project where none is set', () => {
     expect(requestOf(job({}), undefined)).not.toHaveProperty('projectGroup');
   });
@@ -181,6 +189,38 @@ describe('renderJobFile', () => {
     expect(JSON.parse(renderJobFile(bare, 'r'))).toMatchObject({
       revision: null,
       prompt: { system: null, template: null },
+    });
+  });
+
+  it('leaves to the runtime what nothing is said about', () => {
+    const { batchRows, ...automatic } = inference;
+    expect(batchRows).toBe(8);
+    const file = JSON.parse(renderJobFile(automatic, 'r')) as Record<string, unknown>;
+    expect(file['batch']).toEqual({});
+    for (const key of ['backend', 'layout', 'policy', 'response_format'])
+      expect(file).not.toHaveProperty(key);
+  });
+
+  it('hands on how and in which form to answer, in the words of the runtime', () => {
+    const text = `
+      inference:
+        input: q.jsonl
+        promptFunction: prompts.py:build
+        backend: own
+        layout: { replicas: 2, tensorParallel: 4 }
+        policy: balanced
+        responseFormat: { type: json_schema, json_schema: { schema: { minimum: 0.5 } } }
+        chatTemplateKwargs: { enable_thinking: false, tools: [null, a] }`;
+    const withTemplate = { ...defaults.inference, promptTemplate: '{{ question }}' };
+    const expanded = expandEntry(entry(text), { ...defaults, inference: withTemplate });
+    if (!('job' in expanded) || expanded.job.work.kind !== 'inference') throw new Error(text);
+    expect(JSON.parse(renderJobFile(expanded.job.work.inference, 'r'))).toMatchObject({
+      prompt: { system: 'Be short.', template: null, function: 'prompts.py:build' },
+      backend: 'own',
+      layout: { replicas: 2, tensor_parallel: 4 },
+      policy: 'balanced',
+      response_format: { type: 'json_schema', json_schema: { schema: { minimum: 0.5 } } },
+      chat_template_kwargs: { enable_thinking: false, tools: [null, 'a'] },
     });
   });
 

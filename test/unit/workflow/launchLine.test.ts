@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defaultSettings } from '../../../src/settings';
-import { renderBody } from '../../../src/workflow/launchLine';
-import type { JobSettings, Work } from '../../../src/workflow/workflow';
+import { ranksOf, renderBody } from '../../../src/workflow/launchLine';
+import type { Inference, JobSettings, Work } from '../../../src/workflow/workflow';
 
 let root: string;
 let project: string;
@@ -140,6 +140,122 @@ describe('the work', () => {
     expect(program?.split(' ')[0]).toBe(shell);
     expect(code).toBe('SIGXCPU');
   });
+});
+
+describe('the processes of an inference', () => {
+  const { inference: base } = defaultSettings;
+  const ranks = (settings: Partial<JobSettings>, inference: Partial<Inference> = {}) =>
+    ranksOf({ ...bare, ...settings }, { ...base, ...inference });
+
+  it.each([
+    ['cx-share', 3, {}, [1, 1, 1]],
+    ['new-share', 1, {}, [1, 1, 1]],
+    ['cx-single', 1, {}, [1, 4, 4]],
+    ['cx-small', 2, {}, [2, 8, 4]],
+    ['cx-small', 2, { backend: 'own' }, [2, 8, 4]],
+    ['cx-small', 2, { layout: { stages: 2, tensorParallel: 1 } }, [2, 8, 4]],
+    ['cx-small', 2, { layout: { replicas: 2, stages: 2, tensorParallel: 1 } }, [2, 4, 2]],
+    ['cx-single', 1, { layout: { replicas: 1, stages: 1, tensorParallel: 1 } }, [1, 1, 1]],
+    ['cx-small', 2, { layout: { replicas: 1, stages: 3, tensorParallel: 1 } }, [2, 3, 2]],
+    ['cx-single', 1, { backend: 'transformers' }, [1, 1, 1]],
+    ['cx-small', 2, { backend: 'vllm' }, [2, 2, 1]],
+  ] as const)('%s with %d nodes and %j', (resourceGroup, nodes, inference, [n, count, each]) => {
+    const given = ranks({ resourceGroup, nodes }, inference);
+    expect(given).toEqual({ nodes: n, count, perNode: each });
+  });
+});
+
+describe('several processes', () => {
+  const job = { resourceGroup: 'cx-small', nodes: 2 };
+  const files = () => [`export PJM_O_NODEINF=${join(root, 'nodes')} PJM_JOBID=1234567`];
+
+  beforeEach(async () => {
+    await putPython();
+    await writeFile(join(root, 'nodes'), '10.0.0.7\n10.0.0.8\n');
+    await put(join(root, 'bin', 'pjrsh'), '#!/bin/sh\n');
+  });
+
+  /** A `mpirun` that tells its words and variables, then does `lines`. */
+  const putMpirun = (...lines: readonly string[]) =>
+    put(
+      join(root, 'bin', 'mpirun'),
+      [
+        '#!/bin/bash',
+        'echo "words: $*"',
+        'env | grep -E "^(MASTER|NCCL|GLOO|OMP|FURO)_" | sort',
+        ...lines,
+      ].join('\n'),
+    );
+
+  it('are started on all nodes, with every variable that they need and the Python of this node', async () => {
+    await putMpirun();
+    const environment = { HF_HOME: '/models', MY_OWN: '1', NCCL_DEBUG: 'INFO' };
+    const { stdout, code, stderr } = await runBody(inference, { ...job, environment }, files());
+    expect([code, stderr]).toEqual([0, '']);
+    const [words = '', ...variables] = stdout.trimEnd().split('\n');
+    expect(words).toContain(
+      `words: -np 8 -machinefile ${join(root, 'nodes')} --map-by ppr:4:node --bind-to none -mca plm_rsh_agent ${join(root, 'bin/pjrsh')} `,
+    );
+    expect(words.endsWith(`${join(root, 'bin/python')} -m furo_infer run ${join(root, 'runs', "it's", 'job.json')}`)).toBe(true); // prettier-ignore
+    const passed = [...words.matchAll(/ -x (\S+)/g)].map((match) => match[1]);
+    expect(passed.sort()).toEqual(
+      [
+        ...['FURO_ELAPSE_SECONDS', 'FURO_JOB_STARTED', 'GLOO_SOCKET_IFNAME', 'HF_HOME'],
+        ...['MASTER_ADDR', 'MASTER_PORT', 'MY_OWN', 'NCCL_DEBUG', 'NCCL_SOCKET_IFNAME'],
+        ...['OMP_NUM_THREADS', 'PATH', 'PJM_JOBID', 'PJM_O_NODEINF'],
+        ...['PYTHONPATH', 'PYTHONUNBUFFERED'],
+      ].sort(),
+    );
+    const started = variables.find((line) => line.startsWith('FURO_JOB_STARTED='));
+    expect(Math.abs(Number(started?.split('=')[1]) - Date.now() / 1000)).toBeLessThan(30);
+    expect(variables.filter((line) => line !== started)).toEqual([
+      'FURO_ELAPSE_SECONDS=3600',
+      'GLOO_SOCKET_IFNAME=ib0',
+      'MASTER_ADDR=10.0.0.7',
+      'MASTER_PORT=24567',
+      'NCCL_DEBUG=INFO',
+      'NCCL_SOCKET_IFNAME=ib0',
+      'OMP_NUM_THREADS=10',
+    ]);
+  });
+
+  it('take what the settings say about network and threads', async () => {
+    await putMpirun();
+    const environment = { GLOO_SOCKET_IFNAME: 'eth0', OMP_NUM_THREADS: '4' };
+    const { stdout } = await runBody(inference, { ...job, environment }, files());
+    expect(stdout).toMatch(/GLOO_SOCKET_IFNAME=eth0\n[^]*OMP_NUM_THREADS=4\n/);
+  });
+
+  it('need no interface on one node', async () => {
+    await putMpirun();
+    const { stdout } = await runBody(inference, { resourceGroup: 'cx-single' }, files());
+    expect(stdout).toContain('words: -np 4 ');
+    expect(stdout).not.toContain('SOCKET_IFNAME');
+  });
+
+  it.each([0, 1, 6, 75])('end the job with the code %d of mpirun', async (code) => {
+    await putMpirun(`exit ${String(code)}`);
+    expect((await runBody(inference, job, files())).code).toBe(code);
+  });
+
+  it('say which module brings mpirun', async () => {
+    const path = [`export PATH=${join(root, 'only')}`];
+    for (const name of ['head', 'date', 'dirname'])
+      await put(join(root, 'only', name), `#!/bin/sh\nexec /usr/bin/${name} "$@"\n`);
+    const { code, stderr } = await runBody(inference, job, [...files(), ...path]);
+    expect(code).toBe(127);
+    expect(stderr).toBe('mpirun is not there: add openmpi_cuda/4.0.5 to the modules of the job.\n');
+  });
+
+  it.each(['TERM', 'XCPU', 'USR1'])(
+    'get %s as USR1 and time to save, and the job is one to run again',
+    async (signal) => {
+      await putMpirun('trap "kill %1; sleep 0.3; echo saved; exit 1" USR1', 'sleep 20 &', `kill -s ${signal} $PPID`, 'wait'); // prettier-ignore
+      const { code, stdout } = await runBody(inference, job, files());
+      expect(stdout).toContain('saved\n');
+      expect(code).toBe(75);
+    },
+  );
 });
 
 describe('the environment', () => {

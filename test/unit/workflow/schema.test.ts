@@ -6,9 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadWorkflow } from '../../../src/workflow/loadWorkflow';
 import {
-  dtypes,
+  choices,
   inferenceFields,
   jobFields,
+  layoutKeys,
   pythonFields,
   workKeys,
   type FieldKind,
@@ -21,6 +22,9 @@ interface Node {
   readonly description?: string;
   readonly enum?: readonly string[];
   readonly anyOf?: readonly Node[];
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
   readonly properties?: Readonly<Record<string, Node>>;
   readonly additionalProperties?: unknown;
 }
@@ -39,15 +43,23 @@ const accepts = new Ajv({ strict: true, strictRequired: false, allowUnionTypes: 
 
 function kindOf(node: Node): FieldKind | undefined {
   if (node.anyOf) return 'elapse';
-  if (node.enum) return 'dtype';
+  if (node.enum) return kindOfChoice(node.enum);
+  if (node.type === 'integer') return node.minimum === 1 ? 'count' : 'wholeNumber';
+  if (node.type === 'number') return node.maximum === 1 ? 'share' : 'atLeastZero';
+  if (node.type === 'string' && node.pattern?.includes('py:') === true) return 'pythonFunction';
+  if (node.type === 'object' && node.properties) return 'layout';
+  if (node.type === 'object' && node.additionalProperties === undefined) return 'json';
   const kinds: Readonly<Record<string, FieldKind>> = {
     string: 'text',
-    integer: 'wholeNumber',
-    number: 'number',
     array: 'textList',
     object: 'textMap',
   };
   return kinds[node.type ?? ''];
+}
+
+function kindOfChoice(words: readonly string[]): FieldKind | undefined {
+  const kinds = Object.keys(choices) as (keyof typeof choices)[];
+  return kinds.find((kind) => choices[kind].join() === words.join());
 }
 
 function kindsOf(node: Node | undefined): Record<string, FieldKind | undefined> {
@@ -62,11 +74,12 @@ describe('the schema', () => {
     expect(kindsOf(schema.properties['defaults'])).toEqual(jobFields);
     const { inference, python, script, ...settings } = kindsOf(job);
     expect(settings).toEqual(jobFields);
-    expect([inference, python, script]).toEqual(['textMap', 'textMap', 'text']);
+    expect([inference, python, script]).toEqual(['layout', 'layout', 'text']);
     expect(Object.keys({ inference, python, script })).toEqual([...workKeys]);
     expect(kindsOf(job?.properties?.['inference'])).toEqual(inferenceFields);
     expect(kindsOf(job?.properties?.['python'])).toEqual(pythonFields);
-    expect(job?.properties?.['inference']?.properties?.['dtype']?.enum).toEqual(dtypes);
+    const { layout } = job?.properties?.['inference']?.properties ?? {};
+    expect(Object.keys(layout?.properties ?? {})).toEqual([...layoutKeys]);
   });
 
   it('describes each key', () => {
@@ -93,6 +106,10 @@ const good: readonly string[] = [
   'jobs: { a: { python: { script: a.py, arguments: [--n, 3, true] }, elapse: 600 } }',
   'jobs: { a: { inference: { model: m, input: d/p.jsonl, temperature: 0.7, dtype: float16 } } }',
   'jobs: { a: { inference: {}, environment: { HF_HOME: /data, N: 3 } } }',
+  'jobs: { a: { inference: { backend: own, layout: { stages: 2, tensorParallel: 4 }, policy: sequential } } }',
+  'jobs: { a: { inference: { promptFunction: "lib/prompts.py:build_one", batchRows: 1 } } }',
+  'jobs: { a: { inference: { responseFormat: { type: json_object }, chatTemplateKwargs: { enable_thinking: false, n: [1, null] } } } }',
+  'jobs: { a: { inference: { layout: {}, temperature: 0, topP: 0, topK: 0, seed: 0 } } }',
   'defaults: { modules: [gcc/11.3.0], elapse: 2h30m }\njobs: { train.v2-b: { script: a.sh } }',
 ];
 const bad: readonly string[] = [
@@ -115,6 +132,21 @@ const bad: readonly string[] = [
   'jobs: { a: { inference: { input: ../../secret.jsonl } } }',
   'jobs: { a: { script: a.sh, environment: { A: [1] } } }',
   'jobs: [ { script: a.sh } ]',
+  'jobs: { a: { script: a.sh, nodes: 0 } }',
+  'jobs: { a: { inference: { batchRows: 0 } } }',
+  'jobs: { a: { inference: { maxNewTokens: 0 } } }',
+  'jobs: { a: { inference: { temperature: -0.1 } } }',
+  'jobs: { a: { inference: { topP: 1.1 } } }',
+  'jobs: { a: { inference: { topK: -1 } } }',
+  'jobs: { a: { inference: { backend: torch } } }',
+  'jobs: { a: { inference: { policy: best } } }',
+  'jobs: { a: { inference: { layout: { stages: 0 } } } }',
+  'jobs: { a: { inference: { layout: { tensor_parallel: 2 } } } }',
+  'jobs: { a: { inference: { layout: 2 } } }',
+  'jobs: { a: { inference: { responseFormat: json } } }',
+  'jobs: { a: { inference: { promptFunction: build } } }',
+  'jobs: { a: { inference: { promptFunction: "../prompts.py:build" } } }',
+  'jobs: { a: { inference: { promptFunction: "p.py:build", promptTemplate: "{{ x }}" } } }',
 ];
 
 describe('schema and loader agree', () => {

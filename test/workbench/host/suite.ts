@@ -8,3 +8,4 @@ import './inference';
 import './tutorial';
 import './quietLog';
 import './refusals';
+import './environment';

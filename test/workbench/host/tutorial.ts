@@ -14,6 +14,9 @@ function isSimulatorLoaded(): boolean {
 suite('the tutorial', () => {
   suiteSetup(async function () {
     if (!simulatedEndpoint()) this.skip();
+    // The extension runs in this process; the environment suite goes on with the Furo that it starts.
+    const python = process.env['FURO_TEST_PYTHON'];
+    if (python !== undefined) process.env['FURO_DEMO_PYTHON'] = python;
     await writeText(workspaceFile('tutorial.sh'), quickScript);
   });
 
