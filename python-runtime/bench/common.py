@@ -18,7 +18,7 @@ sys.path[:0] = [str(RUNTIME), str(RUNTIME / "tests")]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
-from transformers import AutoModelForCausalLM, LlamaConfig  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig  # noqa: E402
 
 from furo_infer._allocation import Allocation  # noqa: E402
 from furo_infer._job import Batch, Generation, Job  # noqa: E402
@@ -72,30 +72,28 @@ def in_turns(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float
 
 
 def random_llama(folder: Path) -> Path:
-    """About 150 million random weights in the shape of a Llama: 12 query heads share 4 KV heads."""
-    from conftest import make_tokenizer
-
+    """About 150 million random weights in the shape of a Llama: 12 query heads share 4 KV heads. The tokenizer
+    is that of the small real model, so that both answer the same prompts."""
     if not (folder / "config.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        tokenizer = make_tokenizer(folder, chat=True)
+        tokenizer = AutoTokenizer.from_pretrained(DEMO_MODEL)
+        tokenizer.save_pretrained(folder)
         torch.manual_seed(0)
         config = LlamaConfig(
-            vocab_size=32000,
+            vocab_size=len(tokenizer),
             hidden_size=768,
             intermediate_size=2048,
-            num_hidden_layers=16,
+            num_hidden_layers=12,
             num_attention_heads=12,
             num_key_value_heads=4,
             max_position_embeddings=4096,
             initializer_range=0.05,
             eos_token_id=None,
-            bos_token_id=0,
+            bos_token_id=tokenizer.bos_token_id,
             tie_word_embeddings=False,
         )
         model = AutoModelForCausalLM.from_config(config)
         model.generation_config.eos_token_id = None
         model.save_pretrained(folder)
-        del tokenizer
     return folder
 
 

@@ -66,7 +66,7 @@ def beside_static_batches(name: str, model: Path, rounds: int) -> Row:
     chosen = random.Random(11)
     lengths = [length // 4 for length in (*talk_lengths(), 320, 180)]
     records = [record(n, text_of(chosen.randint(4, 60), n), length) for n, length in enumerate(lengths)]
-    engine = own_engine(model, records, 16)
+    engine = own_engine(model, records, RECORDS)
     engine._opened.end_tokens = frozenset()  # every answer has its own length, in both ways
     tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.decode([0])

@@ -7,8 +7,12 @@ and bytes in a store; does not know models. torch is imported only when there is
 from __future__ import annotations
 
 import array
+import contextlib
 import json
+import os
 import socket
+import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -17,11 +21,15 @@ from typing import Any, Protocol
 from ._allocation import Allocation
 from ._errors import DeviceError, FuroInferError
 
-__all__ = ["Shared", "Single", "StoreShared", "cause_of", "join"]
+__all__ = ["Shared", "Single", "StoreShared", "cause_of", "join", "watch_failures"]
 
 # The model files may come slowly to some node; after this a process that has not come is taken as lost.
 MEETING_SECONDS = 600.0
 POLL_SECONDS = 0.2
+WATCH_SECONDS = 0.5
+# A process that tells no sign of life for so long is taken as lost, with its node or its connection.
+SILENT_SECONDS = float(os.environ.get("FURO_SILENT_SECONDS") or 120)
+BEAT_SECONDS = min(5.0, SILENT_SECONDS / 4)
 
 
 class Shared(Protocol):
@@ -51,14 +59,14 @@ class Shared(Protocol):
         """The `peak_bytes` of the ranks that have left, in their order."""
         ...
 
-    def wait_for_all(self, between: Callable[[], None]) -> None:
-        """By rank 0: until every process has left; `between` is called now and then."""
+    def wait_for_all(self, goes_on: Callable[[], bool]) -> bool:
+        """By rank 0: whether every process has left; waits for that while `goes_on`, asked now and then, says so."""
         ...
 
     def tell_failure(self, cause: dict[str, Any]) -> None: ...
 
     def failure(self) -> dict[str, Any] | None:
-        """What the first process that failed has told."""
+        """What the first process that failed has told, or that one has fallen silent."""
         ...
 
 
@@ -96,8 +104,8 @@ class Single:
     def peaks(self) -> list[int]:
         return self._peaks
 
-    def wait_for_all(self, between: Callable[[], None]) -> None:
-        """Nobody to wait for."""
+    def wait_for_all(self, goes_on: Callable[[], bool]) -> bool:
+        return True
 
     def tell_failure(self, cause: dict[str, Any]) -> None:
         """The exception itself tells it."""
@@ -114,6 +122,11 @@ class StoreShared:
         self._rank = rank
         self._processes = processes
         self._order: Sequence[int] | None = None
+        self._heard: dict[int, tuple[int, float]] = {}
+        self._left = threading.Event()
+        store.set(f"host {rank}", socket.gethostname())
+        if rank > 0:
+            threading.Thread(target=self._beat, name="beats", daemon=True).start()
 
     def publish(self, order: Sequence[int]) -> None:
         self._order = order
@@ -145,6 +158,7 @@ class StoreShared:
         return done, failed, tokens, tokens_in
 
     def leave(self, peak_bytes: int) -> None:
+        self._left.set()
         self.store.set(f"peak {self._rank}", str(peak_bytes))
         self.store.add("left", 1)
 
@@ -152,21 +166,47 @@ class StoreShared:
         names = [f"peak {rank}" for rank in range(self._processes)]
         return [int(self.store.get(name)) for name in names if self.store.check([name])]
 
-    def wait_for_all(self, between: Callable[[], None]) -> None:
+    def wait_for_all(self, goes_on: Callable[[], bool]) -> bool:
         while int(self.store.add("left", 0)) < self._processes:
             self._raise_if_failed()
-            between()
+            if not goes_on():
+                return False
             time.sleep(POLL_SECONDS)
+        return True
 
     def tell_failure(self, cause: dict[str, Any]) -> None:
-        if int(self.store.add("failures", 1)) == 1:
-            self.store.set("failure", json.dumps(cause))
+        with contextlib.suppress(RuntimeError):  # rank 0 may be what failed; then there is nobody to tell
+            if int(self.store.add("failures", 1)) == 1:
+                self.store.set("failure", json.dumps(cause))
 
     def failure(self) -> dict[str, Any] | None:
         if not self.store.check(["failure"]):
-            return None
+            return self._silence() if self._rank == 0 else None
         cause: dict[str, Any] = json.loads(self.store.get("failure"))
         return cause
+
+    def _silence(self) -> dict[str, Any] | None:
+        """The first other process that has not beaten for too long and has not left either."""
+        now = time.monotonic()
+        for rank in range(1, self._processes):
+            beats = int(self.store.add(f"beat {rank}", 0))
+            last, since = self._heard.setdefault(rank, (beats, now))
+            if beats != last:
+                self._heard[rank] = (beats, now)
+            elif now - since > SILENT_SECONDS and not self.store.check([f"peak {rank}"]):
+                host = self.store.get(f"host {rank}").decode() if self.store.check([f"host {rank}"]) else "its node"
+                return cause_of(DeviceError("processLost", SILENT.format(SILENT_SECONDS)), rank, host)
+        return None
+
+    def _beat(self) -> None:
+        """By all but rank 0: tells that this process lives. Ends it when rank 0, which holds the store, is silent."""
+        while not self._left.wait(BEAT_SECONDS):
+            limit = threading.Timer(SILENT_SECONDS, _leave_alone)
+            limit.daemon = True
+            limit.start()
+            with contextlib.suppress(RuntimeError):  # a broken connection is told by whoever works with it
+                self.store.add(f"beat {self._rank}", 1)
+            limit.cancel()
 
     def _raise_if_failed(self) -> None:
         cause = self.failure()
@@ -174,12 +214,39 @@ class StoreShared:
             raise DeviceError("processLost", f"Rank {cause['rank']} on {cause['host']} failed: {cause['message']}")
 
 
-def cause_of(error: Exception, rank: int) -> dict[str, object]:
-    """What all processes are told when one of them fails."""
+SILENT = (
+    "nothing was heard of it for {:g} s. Its node may be down or frozen. What was answered is kept; run the job again "
+    "to go on."
+)
+
+
+def _leave_alone() -> None:
+    print(f"furo_infer: error: Rank 0 failed: {SILENT.format(SILENT_SECONDS)}", file=sys.stderr, flush=True)
+    os._exit(DeviceError.exit_code)
+
+
+def watch_failures(shared: Shared, on_lost: Callable[[dict[str, Any]], None]) -> threading.Event:
+    """Calls `on_lost` from a thread as soon as another process has failed: the main thread of rank 0 may wait for a
+    tensor that never comes. The event that is returned ends the watch."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(WATCH_SECONDS):
+            cause = shared.failure()
+            if cause is not None and cause["rank"] != 0:
+                on_lost(cause)
+
+    if not isinstance(shared, Single):
+        threading.Thread(target=watch, name="failures", daemon=True).start()
+    return ended
+
+
+def cause_of(error: Exception, rank: int, host: str | None = None) -> dict[str, object]:
+    """What all processes are told when one of them fails; `host` is this one by default."""
     expected = isinstance(error, FuroInferError)
     return {
         "rank": rank,
-        "host": socket.gethostname(),
+        "host": host or socket.gethostname(),
         "reason": error.reason if isinstance(error, FuroInferError) else "defect",
         "message": str(error) if expected else f"{type(error).__name__}: {error}",
         "exit_code": error.exit_code if isinstance(error, FuroInferError) else 1,

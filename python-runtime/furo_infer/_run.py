@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from ._allocation import Allocation
 from ._deadline import Deadline
@@ -25,7 +25,7 @@ from ._merge import merge_results
 from ._models import find_model
 from ._prompts import PromptRefused
 from ._records import Record, read_records
-from ._replicas import Shared, cause_of, join
+from ._replicas import Shared, cause_of, join, watch_failures
 from ._results import Answer, Results
 from ._signals import StopSignals
 from ._stream import Nothing, Stops, Stream
@@ -37,7 +37,9 @@ __all__ = ["run_job"]
 PROGRESS = "progress.jsonl"
 # How long a process that failed gives rank 0 to tell why, before the launcher ends all others.
 FAREWELL_SECONDS = 1.5
-WATCH_SECONDS = 0.5
+REFRESH_SECONDS = 0.5
+# After a signal there may be 10 s until the end of the job; the others stop in the same moment.
+PATIENCE_SECONDS = 5.0
 
 
 def run_job(job: Job, allocation: Allocation) -> int:
@@ -58,7 +60,7 @@ def _lead_job(job: Job, allocation: Allocation, shared: Shared) -> int:
     make_folder(job.output)
     with LineFile(job.output / PROGRESS, locked=True) as file:
         events = Events(file, Counts(total=0))
-        stop_watching = _watch_failures(shared, events) if allocation.processes > 1 else threading.Event()
+        stop_watching = watch_failures(shared, lambda cause: _end_with(events, cause))
         with StopSignals(lambda name: _tell_interrupted(events, name)) as signals:
             try:
                 return _Run(job, allocation, shared, events, signals).go()
@@ -75,23 +77,12 @@ def _lead_job(job: Job, allocation: Allocation, shared: Shared) -> int:
                 stop_watching.set()
 
 
-def _watch_failures(shared: Shared, events: Events) -> threading.Event:
-    """Ends this process with the cause as soon as another has told one: here the main thread may wait for a tensor
-    that never comes. The event that is returned ends the watch."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(WATCH_SECONDS):
-            cause = shared.failure()
-            if cause is None or cause["rank"] == 0:
-                continue
-            message = f"Rank {cause['rank']} on {cause['host']} failed: {cause['message']}"
-            _tell_failed(events, str(cause["reason"]), message, int(cause["exit_code"]))
-            print(f"furo_infer: error: {message}", file=sys.stderr, flush=True)
-            os._exit(int(cause["exit_code"]))
-
-    threading.Thread(target=watch, name="failures", daemon=True).start()
-    return ended
+def _end_with(events: Events, cause: dict[str, Any]) -> None:
+    """Ends this process because another one failed."""
+    message = f"Rank {cause['rank']} on {cause['host']} failed: {cause['message']}"
+    _tell_failed(events, str(cause["reason"]), message, int(cause["exit_code"]))
+    print(f"furo_infer: error: {message}", file=sys.stderr, flush=True)
+    os._exit(int(cause["exit_code"]))
 
 
 def _tell_interrupted(events: Events, signal_name: str) -> None:
@@ -151,6 +142,7 @@ class _Run:
         self._loaded = Loaded("none", "none")
         self._counted = (0, 0, 0, 0)
         self._last_refresh = float("-inf")
+        self._stopped_at = 0.0
 
     def go(self) -> int:
         job, allocation = self._job, self._allocation
@@ -164,12 +156,14 @@ class _Run:
         try:
             manifest.begin()
             self._tell_start(results, manifest, len(records))
-            self._answer_all(records, results, manifest)
+            all_left = self._answer_all(records, results, manifest)
             # After a signal there are seconds left, and merging may take longer; the next run does it.
             self._raise_if_stopped()
             results.close()
-            merge_results(job.output, records)
-            code = EXIT_OK if self._events.counts.ended >= len(records) else EXIT_INTERRUPTED
+            if all_left:  # one that hangs still holds its shard
+                merge_results(job.output, records)
+            whole = all_left and self._events.counts.ended >= len(records)
+            code = EXIT_OK if whole else EXIT_INTERRUPTED
         except FuroInferError as error:
             code = error.exit_code
             raise
@@ -193,13 +187,13 @@ class _Run:
             say(f"{results.superseded} earlier lines answered other requests; now in {results.superseded_path}.")
         say(f"{total} records, {counts.ended} of them done by an earlier run.")
 
-    def _answer_all(self, records: Sequence[Record], results: Results, manifest: Manifest) -> None:
+    def _answer_all(self, records: Sequence[Record], results: Results, manifest: Manifest) -> bool:
+        """Whether all processes have ended their part."""
         shared = self._shared
         if not results.pending:
             shared.publish(())
             shared.leave(0)
-            shared.wait_for_all(lambda: None)
-            return
+            return shared.wait_for_all(lambda: True)
         job = self._job
         engine = create_engine(job, self._allocation, shared, records)
         engine.open()
@@ -216,8 +210,9 @@ class _Run:
         self._events.start_generating()
         engine.run(stream, self)
         shared.leave(engine.peak_bytes())
-        shared.wait_for_all(self._refresh)
+        all_left = shared.wait_for_all(self._waits)
         self._refresh()
+        return all_left
 
     def _order(self, engine: Engine, records: Sequence[Record], results: Results) -> list[int]:
         """The pending records as numbers in the input, the longest prompts first: what does not fit into memory shows
@@ -280,6 +275,14 @@ class _Run:
             f"{counts.tokens} tokens in {seconds:.1f} s ({rate:g} tokens/s). Results: {results.path}"
         )
 
+    def _waits(self) -> bool:
+        """Whether rank 0 goes on waiting for the others: when the job has to end, not for one that hangs."""
+        self._refresh()
+        if not self.stopped():
+            return True
+        self._stopped_at = self._stopped_at or time.monotonic()
+        return time.monotonic() - self._stopped_at < PATIENCE_SECONDS
+
     def _raise_if_stopped(self) -> None:
         if self._signals.received is not None:
             raise Interrupted(self._signals.received)
@@ -289,7 +292,7 @@ class _Run:
 
     def stepped(self, tokens: int) -> None:
         now = time.monotonic()
-        if now - self._last_refresh >= WATCH_SECONDS:
+        if now - self._last_refresh >= REFRESH_SECONDS:
             self._last_refresh = now
             self._refresh()
         self._events.progress(tokens)

@@ -130,7 +130,9 @@ class Place:
 
     def start(self, *arguments: str, program: str | None = None) -> subprocess.Popen[str]:
         """`furo_infer` with `arguments`; `program` is Python text that is run in its place."""
-        environment = {**os.environ, "PYTHONPATH": str(RUNTIME), "HF_HUB_OFFLINE": "1"}
+        # More threads than free cores wait for each other, and these models are too small for two.
+        threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        environment = {**os.environ, **threads, "PYTHONPATH": str(RUNTIME), "HF_HUB_OFFLINE": "1"}
         start = ["-m", "furo_infer"] if program is None else ["-c", program]
         return subprocess.Popen(
             [sys.executable, *start, *(arguments or ("run", "job.json"))],

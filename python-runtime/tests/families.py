@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,13 @@ def make_family(folder: Path, family: str) -> Path:
     model = AutoModelForCausalLM.from_config(CONFIGS[family](common))
     model.save_pretrained(folder, max_shard_size="200KB")
     return folder
+
+
+def set_end_tokens(model: Path, tokens: list[int]) -> None:
+    """Changes the files of a model so that any of these tokens ends an answer."""
+    for name in ("config.json", "generation_config.json"):
+        path = model / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": tokens}))
 
 
 def reference(model: Path, prompts: list[tuple[tuple[int, ...], int]]) -> list[list[int]]:

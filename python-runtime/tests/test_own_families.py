@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from families import CONFIGS, make_family, reference
+from families import CONFIGS, LAYERS, make_family, reference, set_end_tokens
 from rendezvous import RendezvousLinks, Replica
 
 from furo_infer._footprint import OWN_FAMILIES, cut_by_bytes, read_footprint
@@ -67,11 +67,24 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         records = _records()
         prompts = [tokens.prepare(record) for record in records]
         asked = [(one.ids, one.record.generation.max_new_tokens) for one in prompts]
-        expected = [tokens.decode([t for t in said if t != 1]) for said in reference(folder, asked)]
+        end = _end_of_some(reference(folder, asked))
+        set_end_tokens(folder, [1, end])
+        tokens = Tokens(Job(str(folder), Path("i"), Path("o")))
+        answers = reference(folder, asked)
+        early = sum(said[-1] == end and len(said) < most for said, (_, most) in zip(answers, asked, strict=True))
+        assert 2 <= early <= RECORDS - 2, "some answers have to end inside a batch by the end token, and some not"
+        expected = [tokens.decode([t for t in said if t not in (1, end)]) for said in answers]
         assert len(set(expected)) > RECORDS // 2, "the model says the same to everything: the test shows nothing"
         return folder, tokens, records, expected
 
     return make
+
+
+def _end_of_some(answers: list[list[int]]) -> int:
+    """A token whose first place lies inside of some answers, but is not in all of them."""
+    tokens = sorted({token for said in answers for token in said})
+    inside = {token: sum(token in said[1:-1] for said in answers) for token in tokens}
+    return min(tokens, key=lambda token: abs(inside[token] - RECORDS // 3))
 
 
 def _records() -> list[Record]:
@@ -86,17 +99,27 @@ def _records() -> list[Record]:
 
 
 def answers_of(
-    links: Links, folder: Path, tokens: Tokens, records: list[Record], micro_batches: int, cuts: tuple[int, ...]
+    links: Links,
+    folder: Path,
+    tokens: Tokens,
+    records: list[Record],
+    micro_batches: int,
+    cuts: tuple[int, ...],
+    dtype: torch.dtype = torch.float32,
+    alter: Callable[[Worker], None] | None = None,
 ) -> dict[str, Answer] | None:
+    """What one process of a replica does; the answers where it leads. `alter` changes the worker before it begins."""
     config = tokens.config.get_text_config()
     with LOADING:  # building on the meta device changes all threads of a process
-        stage = load_stage(folder, config, cuts, links, torch.float32, torch.device("cpu"))
+        stage = load_stage(folder, config, cuts, links, dtype, torch.device("cpu"))
     assert not any(parameter.is_meta for module in stage.weighted for parameter in module.parameters())
 
     def chance_of(number: int) -> Chance:
         return Chance(records[number].id, records[number].generation)
 
     worker = Worker(stage, links, ROWS, chance_of, tokens.pad_token)
+    if alter is not None:
+        alter(worker)
     if not links.place.leads:
         worker.follow()
         return None
@@ -109,16 +132,16 @@ def answers_of(
     pile = Pile([tokens.prepare(record) for record in records])
     limits = Limits(rows=ROWS, micro_batches=micro_batches)
     by_itself = isinstance(links, Alone)
+    widens = dtype != torch.float32
     leader = Leader(
-        worker, receive, tokens, limits, lambda request: int(request.record.id), widens=False, by_itself=by_itself
+        worker, receive, tokens, limits, lambda request: int(request.record.id), widens=widens, by_itself=by_itself
     )
     with torch.inference_mode():
         leader.run(pile, Going())
     return pile.answers
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("stages", [1, 2, 3])
+@pytest.mark.parametrize(("stages", "parts"), [(1, 1), (2, 1), (3, 1), (LAYERS, 1), (1, 2), (2, 2), (3, 2)])
 @pytest.mark.parametrize("family", list(CONFIGS))
 def test_layouts_give_the_tokens_of_generate(made: Made, family: str, stages: int, parts: int) -> None:
     folder, tokens, records, expected = made(family)

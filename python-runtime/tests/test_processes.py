@@ -127,34 +127,90 @@ def test_key_value_heads_that_cannot_be_divided(place: Place, four_layers: Path)
     assert "Use a divisor of 2" in error
 
 
-LONG = {"max_new_tokens": 300, "temperature": 1.0, "seed": 3}
+LONG = {"max_new_tokens": 150, "temperature": 1.0, "seed": 3}
 
 
-@pytest.mark.parametrize("layout", [{"stages": 2}, {"replicas": 2}])
-def test_a_killed_rank_ends_the_job_in_seconds_and_the_next_run_goes_on(
-    place: Place, endless_model: Path, layout: dict[str, int]
-) -> None:
-    write(place, endless_model, generation=LONG, layout=layout)
-    process = start(place, 2)
-    wait_for(lambda: sum(path.read_bytes().count(b"\n") for path in place.output.glob("results*.jsonl")) >= 2)
-    children = subprocess.run(
-        ["pgrep", "-f", "furo_infer run job.json", "-P", str(process.pid)], capture_output=True, text=True, check=True
-    )
-    os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
-    killed = time.monotonic()
-    _, error = process.communicate(timeout=30)
-    assert time.monotonic() - killed < 15
-    assert process.returncode != 0
-    assert "signal 9" in error
-    done = sum(path.read_bytes().count(b"\n") for path in place.output.glob("results*.jsonl"))
-    assert 2 <= done < RECORDS
-    assert run(place, 2)[0] == 0
-    whole = texts(place)
-    assert len(whole) == RECORDS
-    shutil.rmtree(place.output)
+def answered(place: Place) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in place.output.glob("results*.jsonl"))
+
+
+def ranks(process: subprocess.Popen[str]) -> list[int]:
+    """The process ids of the ranks that this launcher has started, in the order of the ranks."""
+    wanted = ["pgrep", "-f", "furo_infer run job.json", "-P", str(process.pid)]
+    found = subprocess.run(wanted, capture_output=True, text=True, check=True).stdout.split()
+
+    def rank(child: str) -> int:
+        variables = Path(f"/proc/{child}/environ").read_text().split("\0")
+        return next(int(one.partition("=")[2]) for one in variables if one.startswith("OMPI_COMM_WORLD_RANK="))
+
+    return [int(child) for child in sorted(found, key=rank)]
+
+
+@pytest.fixture(scope="module")
+def unbroken(endless_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What one process answers that nothing stops."""
+    place = Place(tmp_path_factory.mktemp("unbroken"))
     write(place, endless_model, generation=LONG)
     assert place.run()[0] == 0
-    assert texts(place) == whole
+    return texts(place)
+
+
+@pytest.mark.parametrize("layout", [{"stages": 2}, {"replicas": 2}, {"tensor_parallel": 2}])
+@pytest.mark.parametrize("name", ["KILL", "TERM"])
+def test_a_job_that_is_ended_in_the_middle_goes_on_next_time(
+    place: Place, endless_model: Path, unbroken: dict[str, str], name: str, layout: dict[str, int]
+) -> None:
+    """KILL takes one rank, as a broken node does; TERM goes to all, as the end of a job does."""
+    write(place, endless_model, generation=LONG, layout=layout)
+    process = start(place, 2)
+    wait_for(lambda: answered(place) >= 2)
+    began = time.monotonic()
+    if name == "KILL":
+        os.kill(ranks(process)[1], signal.SIGKILL)
+    else:
+        process.terminate()
+    _, error = process.communicate(timeout=60)
+    assert time.monotonic() - began < 20
+    assert process.returncode != 0
+    if name == "KILL":
+        assert "signal 9" in error
+    else:
+        assert place.events()[-1]["event"] == "interrupted"
+    assert 2 <= answered(place) < RECORDS
+    assert run(place, 2)[0] == 0
+    assert len(place.result_lines()) == RECORDS
+    assert texts(place) == unbroken
+
+
+@pytest.mark.parametrize(("layout", "frozen"), [({"stages": 2}, 1), ({"replicas": 2}, 1), ({"replicas": 2}, 0)])
+def test_a_rank_that_hangs_ends_the_job(
+    place: Place, endless_model: Path, monkeypatch: pytest.MonkeyPatch, layout: dict[str, int], frozen: int
+) -> None:
+    monkeypatch.setenv("FURO_SILENT_SECONDS", "6")
+    write(place, endless_model, generation=LONG, layout=layout)
+    process = start(place, 2)
+    wait_for(lambda: answered(place) >= 2)
+    os.kill(ranks(process)[frozen], signal.SIGSTOP)
+    began = time.monotonic()
+    _, error = process.communicate(timeout=60)
+    assert time.monotonic() - began < 45
+    assert process.returncode != 0
+    assert f"furo_infer: error: Rank {frozen}" in error
+    assert "failed: nothing was heard of it for 6 s" in error
+
+
+def test_a_rank_that_hangs_does_not_take_the_deadline_from_the_others(
+    place: Place, endless_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(place, endless_model, generation=LONG, layout={"replicas": 2})
+    monkeypatch.setenv("FURO_JOB_STARTED", str(int(time.time())))
+    monkeypatch.setenv("FURO_ELAPSE_SECONDS", "45")
+    process = start(place, 2)
+    wait_for(lambda: answered(place) >= 2)
+    os.kill(ranks(process)[1], signal.SIGSTOP)
+    process.communicate(timeout=90)
+    assert process.returncode == 75
+    assert place.events()[-1]["event"] == "interrupted"
 
 
 def test_the_cause_of_a_failed_rank_is_one_line(place: Place) -> None:

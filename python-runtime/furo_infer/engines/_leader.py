@@ -241,6 +241,7 @@ class Leader:
             work.tell(live[0].request, failed(live[0].request, "out_of_memory", text))
             return
         self._limits.rows = max(1, len(live) // 2)
+        batch.rows = batch.columns = 0  # the cache is asked for anew, and smaller
         for row in reversed(live):  # what a half step has written is written again
             if not row.generated or len(batch.live) > self._limits.rows:
                 batch.remove(row)

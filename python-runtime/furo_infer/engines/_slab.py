@@ -54,10 +54,14 @@ class SlabCache(Cache):  # type: ignore[misc]
         self._masks: dict[int, torch.Tensor | None] = {}
 
     def resize(self, rows: int, columns: int, kept: int) -> None:
-        """Makes room for `rows` x `columns`, keeping the first `kept` rows as far as both sizes reach."""
+        """Makes room for `rows` x `columns`, keeping the first `kept` rows as far as both sizes reach.
+
+        Raises torch.cuda.OutOfMemoryError; then some layers have the new size and some the old one, no row is lost,
+        and the next call goes on from there.
+        """
         if rows == self.rows and columns == self.columns:
             return
-        kept = min(kept, rows, self.rows)
+        self.rows = self.columns = 0
         for slabs in (self._keys, self._values):
             for index, shape in enumerate(self._shapes):
                 width = columns if shape.window is None else min(columns, shape.window)
@@ -67,8 +71,8 @@ class SlabCache(Cache):  # type: ignore[misc]
                 if index == len(slabs):
                     slabs.append(fresh)
                     continue
-                both = min(width, slabs[index].shape[2])
-                fresh[:kept, :, :both] = slabs[index][:kept, :, :both]
+                both, whole = min(width, slabs[index].shape[2]), min(kept, rows, slabs[index].shape[0])
+                fresh[:whole, :, :both] = slabs[index][:whole, :, :both]
                 slabs[index] = fresh
         self.rows, self.columns = rows, columns
 

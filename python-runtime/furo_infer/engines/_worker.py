@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 
+from .._errors import DeviceError
 from ._commands import OUT_OF_MEMORY, Command, Kind, command_size
 from ._links import Links
 from ._rows import Chance, choose
@@ -17,6 +18,15 @@ from ._stage import Stage
 from ._wide import in_float32
 
 __all__ = ["Worker"]
+
+PART_OUT_OF_MEMORY = (
+    "A GPU ran out of memory in the middle of a step that it shares with others (tensor parallel). What was answered "
+    "is kept. Set fewer rows (batch.rows) or shorter prompts, or use more GPUs for each replica, and run the job again."
+)
+
+
+class _NoRoom(torch.cuda.OutOfMemoryError):
+    """The cache has no room, here or at another part of this stage; no sum is waited for."""
 
 
 class Worker:
@@ -84,10 +94,11 @@ class Worker:
         hidden: torch.Tensor | None = None
         if not command.failed and given is not None:
             try:
+                self._make_room(command, cache)
                 hidden = self._run_layers(command, given, cache)
-            except torch.cuda.OutOfMemoryError:
-                if place.parts > 1:
-                    raise  # the other parts of this stage wait for a sum that does not come
+            except torch.cuda.OutOfMemoryError as error:
+                if place.parts > 1 and not isinstance(error, _NoRoom):
+                    raise DeviceError("outOfMemory", PART_OUT_OF_MEMORY) from error
                 command = command.after_failure()
                 torch.cuda.empty_cache()
         if not place.is_last:
@@ -111,8 +122,23 @@ class Worker:
             )
         self._links.send_hidden(hidden.contiguous())
 
+    def _make_room(self, command: Command, cache: SlabCache) -> None:
+        """All parts of a stage get room for this step, or all raise."""
+        if (cache.rows, cache.columns) == (command.rows, command.columns):
+            return
+        failed = torch.zeros(1, device=self._stage.device)
+        try:
+            cache.resize(command.rows, command.columns, command.kept)
+        except torch.cuda.OutOfMemoryError:
+            failed += 1
+        if self._links.place.parts > 1:
+            failed = self._links.add_up(failed)
+        if bool(failed.any()):
+            # A part that had room for it asks again next time, like those that had none.
+            cache.rows = cache.columns = 0
+            raise _NoRoom("the cache of this step does not fit into the memory of the GPU")
+
     def _run_layers(self, command: Command, given: torch.Tensor, cache: SlabCache) -> torch.Tensor:
-        cache.resize(command.rows, command.columns, command.kept)
         device = self._stage.device
         if command.kind is Kind.PREFILL:
             cache.begin_prefill(command.slots, command.places)
