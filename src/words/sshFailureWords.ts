@@ -55,6 +55,33 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
       ),
     actions: ['openSettings', 'showLog'],
   },
+  keyExchangeUnshared: {
+    text: (t, v) =>
+      t(
+        '{0} exchanges keys only in ways that this extension cannot ({1}), such as post-quantum ones. Nothing was sent. Ask the computer centre to allow curve25519-sha256 too; "ssh" in a terminal works meanwhile.',
+        v('host'),
+        v('offered'),
+      ),
+    actions: ['showLog'],
+  },
+  hostKeyTypeUnshared: {
+    text: (t, v) =>
+      t(
+        '{0} shows only host keys of types that this extension does not take ({1}). Nothing was sent. Ask the computer centre for an ssh-ed25519 or rsa-sha2 host key.',
+        v('host'),
+        v('offered'),
+      ),
+    actions: ['showLog'],
+  },
+  cipherUnshared: {
+    text: (t, v) =>
+      t(
+        '{0} encrypts only in ways that are weak or unknown to this extension ({1}). Nothing was sent. Ask the computer centre to allow aes256-gcm@openssh.com or aes256-ctr.',
+        v('host'),
+        v('offered'),
+      ),
+    actions: ['showLog'],
+  },
   hostKeyChanged: {
     text: (t, v) =>
       t(
@@ -109,6 +136,70 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
         v('host'),
       ),
     actions: ['openSettings'],
+  },
+  methodUnsupported: {
+    text: (t, v) =>
+      t(
+        '{0} lets you in only by {1}, which this extension cannot do (Kerberos, for example). Ask the computer centre whether a key or a one-time code can be used.',
+        v('host'),
+        v('methods'),
+      ),
+    actions: ['showLog'],
+  },
+  securityKeyUnsupported: {
+    text: (t, v) =>
+      t(
+        'The key of {0} lives in a security key (FIDO), which this extension cannot use. Register an ordinary key (ssh-keygen -t ed25519) in the HPC portal and enter it in the settings.',
+        v('file'),
+      ),
+    actions: ['openSettings', 'showLog'],
+  },
+  certificateUnsupported: {
+    text: (t, v) =>
+      t(
+        'Not logged in: OpenSSH would show a certificate here ({0}), which this extension cannot do. Register the public key itself in the HPC portal, or enter another key in the settings.',
+        v('file'),
+      ),
+    actions: ['openSettings', 'showLog'],
+  },
+  signatureTooWeak: {
+    text: (t, v) =>
+      t(
+        '{0} takes RSA signatures only in their old, broken form (SHA-1). Use an ed25519 key (ssh-keygen -t ed25519).',
+        v('host'),
+      ),
+    actions: ['openSettings'],
+  },
+  personNeeded: {
+    text: (t, v) =>
+      t(
+        'The connection to {0} broke, and coming back needs a passphrase, password or code from you. Connect again when you are ready; jobs on the machine go on.',
+        v('host'),
+      ),
+    actions: ['tryAgain'],
+  },
+  loginGivenUp: {
+    text: (t, v) => t('Not logged in to {0}: no answer was given.', v('host')),
+    actions: ['tryAgain'],
+  },
+  passwordExpired: {
+    text: (t, v) =>
+      t(
+        'Your password on {0} has expired. Log in with "ssh" in a terminal, choose a new one, then connect again.',
+        v('host'),
+      ),
+    actions: ['tryAgain'],
+  },
+  tooManyLogins: {
+    text: (t, v) =>
+      t(
+        '{1} logins to {0} within {2} minutes are enough: more could get you or your whole campus locked out. The next one is possible in {3} s.',
+        v('host'),
+        v('limit'),
+        v('minutes'),
+        v('seconds'),
+      ),
+    actions: ['tryAgain', 'showLog'],
   },
   keyFileUnreadable: {
     text: (t, v) => t('The key file {0} cannot be read ({1}).', v('file'), v('detail')),

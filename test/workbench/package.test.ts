@@ -25,7 +25,7 @@ const expectedFiles = [
   /^\.vsixmanifest$/,
   /^(README|README\.ja|CHANGELOG)\.md$/i,
   /^LICENSE(\.txt)?$/,
-  /^dist\/(extension|cli|simulator|webview)\.js$/,
+  /^dist\/(extension|cli|keyWorker|simulator|webview)\.js$/,
   /^dist\/third-party-notices\.txt$/,
   /^l10n\/bundle\.l10n(\.ja)?\.json$/,
   /^media\/[\w-]+\.(css|png|svg)$/,

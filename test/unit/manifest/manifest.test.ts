@@ -147,6 +147,7 @@ describe('commands', () => {
       'copyJobId',
       'removeFromList',
       'disconnect',
+      'forgetSecrets',
       'showLog',
       'openSettings',
     ];

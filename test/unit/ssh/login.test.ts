@@ -56,6 +56,7 @@ async function start(answer: readonly string[] | undefined): Promise<void> {
     prompts: {
       confirmHostKey: () => Promise.resolve(true),
       askPassphrase: () => Promise.reject(new Error('not expected')),
+      askPassword: () => Promise.reject(new Error('not expected')),
       askKeyboard: ({ prompts }) => {
         expect(prompts).toEqual([{ text: 'Code: ', echo: false }]);
         return Promise.resolve(answer);
@@ -73,10 +74,10 @@ it('answers a second factor that follows the key', async () => {
 });
 
 it.each([
-  ['wrong', ['000000']],
-  ['not given', undefined],
-])('fails as a login when the second factor is %s', async (_, answer) => {
+  ['wrong', ['000000'], 'authenticationFailed'],
+  ['not given', undefined, 'loginGivenUp'],
+])('fails as a login when the second factor is %s', async (_, answer, reason) => {
   await start(answer);
-  await expect(connection.connect()).rejects.toMatchObject({ reason: 'authenticationFailed' });
+  await expect(connection.connect()).rejects.toMatchObject({ reason });
   expect(connection.state.kind).toBe('blocked');
 });
