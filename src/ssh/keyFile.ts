@@ -73,7 +73,8 @@ export function openLockedKey(
     signal.addEventListener('abort', onAbort, { once: true });
     worker.once('message', ({ pem, error = '' }: { pem?: string; error?: string }) => {
       if (pem !== undefined) resolve(privateHalf(pem));
-      else resolve(isLocked(error) ? 'locked' : new Error(error));
+      // Deciphered with a wrong passphrase, bytes are broken in any way that there is.
+      else resolve(/unsupported/i.test(error) ? new Error(error) : 'locked');
     });
     worker.once('error', (error) => {
       resolve(toError(error));
