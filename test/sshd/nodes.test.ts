@@ -33,7 +33,7 @@ afterEach(async () => {
 async function on(node: ComputeNode | undefined, command: string): Promise<string> {
   // With a socket as its input bash takes itself for one that sshd started, and reads the host's ~/.bashrc.
   const shell = ['/bin/bash', '--norc', '-c', command];
-  const [program, ...words] = [...(node?.enter ?? []), ...shell];
+  const [program = '', ...words] = [...(node?.enter ?? []), ...shell];
   return (await run(program, words)).stdout.trim();
 }
 
