@@ -259,18 +259,36 @@ function connectConfig(
     username: endpoint.user,
     ...(options.through && { sock: options.through }),
     algorithms: { ...ALGORITHMS, serverHostKey: trust.algorithms() },
-    // Must return undefined, and only a literal `false` refuses: ssh2 takes everything else for consent.
-    hostVerifier: (key: Buffer, verify: (isTrusted: boolean) => void): void => {
-      void trust.verdict(Buffer.from(key)).then((failure) => {
-        if (failure) onRefused(failure);
-        verify(failure === undefined);
-      });
-    },
+    hostVerifier: hostVerifier(trust, onRefused),
     // ssh2's types know neither the `null`s of the first call nor `false` for the end.
     authHandler: login.handler as never,
     debug: talk.listen,
     readyTimeout: 0,
     keepaliveInterval: options.keepaliveMs ?? KEEPALIVE_MS,
     keepaliveCountMax: KEEPALIVE_COUNT,
+  };
+}
+
+/**
+ * ssh2's verifier. It must return undefined, and only a literal `false` refuses: ssh2 takes everything else for
+ * consent. When keys are exchanged anew on an open connection the answer must come at once: until then ssh2 1.17
+ * would go on sending, under the old keys, what no server accepts between its new keys and ours.
+ */
+function hostVerifier(
+  trust: HostTrust,
+  onRefused: (failure: Failure<SshFailureReason>) => void,
+): (key: Buffer, verify: (isTrusted: boolean) => void) => void {
+  let trusted: Buffer | undefined;
+  return (shown, verify): void => {
+    const key = Buffer.from(shown);
+    if (trusted) {
+      verify(trusted.equals(key));
+      return;
+    }
+    void trust.verdict(key).then((failure) => {
+      if (failure) onRefused(failure);
+      else trusted = key;
+      verify(failure === undefined);
+    });
   };
 }
