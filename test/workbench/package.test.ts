@@ -156,6 +156,12 @@ describe.skipIf(isSkipped).each(['oldest', 'newest'] as const)(
       expect(extension).toContain('./simulator.js');
     });
 
+    it('has the thread that opens encrypted keys, where its callers look for it', () => {
+      expect(files).toContain('dist/keyWorker.js');
+      for (const program of ['dist/extension.js', 'dist/cli.js'])
+        expect(read(program)).toContain('"keyWorker.js"');
+    });
+
     it('names no folder of the computer that packed it', () => {
       const texts = files.filter((file) => !file.endsWith('.png'));
       for (const folder of [`${root}/`, `${homedir()}/`])

@@ -5,6 +5,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { build, type BuildOptions } from 'esbuild';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger, type Logger } from '../../../src/base/log';
 import type { SecretStore } from '../../../src/ssh/keptPassphrases';
@@ -159,6 +160,33 @@ describe('an encrypted key', () => {
     await expectFits(await ring.open(file, person.ask, never), other);
     expect(person.questions).toHaveLength(1);
   });
+});
+
+it('an encrypted key is opened in the bundle, too, where the thread is a file beside it', async () => {
+  const root = join(import.meta.dirname, '../../..');
+  const main = `
+    import { KeyRing } from './src/ssh/keyRing';
+    import { silentLogger } from './src/base/log';
+    const answer = () => Promise.resolve({ passphrase: process.argv[3], isKept: false });
+    new KeyRing({ log: silentLogger })
+      .open(process.argv[2], answer, new AbortController().signal)
+      .then((key) => console.log(key.asymmetricKeyType));`;
+  // As esbuild.mjs does it.
+  const bundle: BuildOptions = {
+    absWorkingDir: root,
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    format: 'cjs',
+    external: ['cpu-features', '*.node'],
+    logLevel: 'error',
+  };
+  const outfile = join(folder, 'bundle/keyWorker.js');
+  await build({ ...bundle, entryPoints: ['src/ssh/keyWorker.js'], outfile });
+  const stdin = { contents: main, resolveDir: root };
+  await build({ ...bundle, stdin, outfile: join(folder, 'bundle/main.js') });
+  const output = execFileSync(process.execPath, [join(folder, 'bundle/main.js'), locked, right]);
+  expect(output.toString()).toBe('ed25519\n');
 });
 
 describe('a kept passphrase', () => {

@@ -14,6 +14,7 @@ import { build } from 'esbuild';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { isFailure } from '../../../src/base/failure';
 import { silentLogger } from '../../../src/base/log';
+import { openLoginMemory } from '../../../src/jobs/loginMemory';
 import { LoginBudget } from '../../../src/ssh/loginBudget';
 import { ManualClock } from './manualClock';
 
@@ -136,4 +137,12 @@ it('are shared by processes', async () => {
     () => new Promise<number>((resolve) => fork(program, [file]).once('exit', (code) => { resolve(code ?? 99); })), // prettier-ignore
   );
   expect((await Promise.all(codes)).reduce((sum, code) => sum + code, 0)).toBe(6);
+});
+
+it('are counted together by what the extension opens in each window', async () => {
+  const secrets = { get: () => Promise.resolve(undefined), store: () => Promise.resolve(), delete: () => Promise.resolve() }; // prettier-ignore
+  const openIt = () => openLoginMemory(secrets, { folder, clock, log: silentLogger });
+  const windows = [openIt(), openIt()];
+  const tries = Array.from({ length: 10 }, (_, index) => windows[index % 2]!.logins.take(target));
+  expect(await allowed(tries)).toBe(6);
 });
