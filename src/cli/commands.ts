@@ -11,9 +11,10 @@ import { silentLogger } from '../base/log';
 import { parseResults } from '../webview/rows';
 import { durationText, elapsedSeconds, phaseText, progressText } from '../words/stateText';
 import type { Translate } from '../words/translate';
+import { padTo } from '../words/wrap';
 import type { WorkflowJob } from '../workflow/workflow';
 import type { Session } from './session';
-import { harmless, padTo, paint, renderTable, type Screen } from './terminal';
+import { harmless, paint, renderTable, type Screen } from './terminal';
 
 export interface Context {
   readonly session: Session;

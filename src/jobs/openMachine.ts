@@ -7,6 +7,8 @@ import { SshConnection } from '../ssh/connection';
 import type { SshPrompts } from '../ssh/prompts';
 import type { Remote } from '../ssh/remote';
 import { resolveEndpoint } from '../ssh/sshConfig';
+import type { CheckReport } from './checkResult';
+import { checkConnection, type CheckOptions } from './connectionCheck';
 import { jobFailure } from './failures';
 import { JobCenter } from './jobCenter';
 import type { JobStore } from './jobStore';
@@ -30,6 +32,8 @@ export interface Machine extends Disposable {
   readonly localRuntime: string;
   readonly remote: Remote;
   readonly center: JobCenter;
+  /** Tests each step of the connection; rejects only when cancelled. */
+  readonly check: (options: CheckOptions) => Promise<CheckReport>;
 }
 
 const usualPort = 22;
@@ -44,16 +48,20 @@ export function openMachine(parts: MachineParts): Machine {
   if (missing.length > 0) throw jobFailure('settingsMissing', { keys: missing.join(', ') });
   const { clock, log, store } = parts;
   const disposables = new DisposableStore();
+  const endpoint = (signal: AbortSignal) =>
+    resolveEndpoint(
+      {
+        host,
+        // The usual port is what the ssh configuration may say otherwise.
+        ...(port !== usualPort && { port }),
+        ...(user !== '' && { user }),
+        ...(identityFile !== '' && { identityFile }),
+      },
+      { signal },
+    );
   const remote = disposables.add(
     new SshConnection({
-      endpoint: () =>
-        resolveEndpoint({
-          host,
-          // The usual port is what the ssh configuration may say otherwise.
-          ...(port !== usualPort && { port }),
-          ...(user !== '' && { user }),
-          ...(identityFile !== '' && { identityFile }),
-        }),
+      endpoint,
       trustFile: parts.trustFile,
       prompts: parts.prompts,
       log,
@@ -71,6 +79,7 @@ export function openMachine(parts: MachineParts): Machine {
     localRuntime,
     remote,
     center,
+    check: (options) => checkConnection({ remote, clock, route: endpoint, remoteFolder }, options),
     dispose: () => {
       disposables.dispose();
     },
