@@ -24,17 +24,25 @@ export function bannerOf(
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
-    const socket = connect({ host, port, signal });
+    const socket = connect({ host, port });
     const refuse = (error: Error) => {
       socket.destroy();
       reject(error);
     };
+    const onAbort = () => {
+      refuse(toError(signal.reason));
+    };
+    // Node's own `signal` option keeps its listener for ever.
+    signal.addEventListener('abort', onAbort);
+    socket.on('close', () => {
+      signal.removeEventListener('abort', onAbort);
+    });
     socket.setTimeout(answerLimitMs, () => {
       const detail = socket.connecting ? 'no answer in time' : 'connected, but no answer in time';
       refuse(sshFailure('hostUnreachable', { host, port, detail }));
     });
     socket.on('error', (error) => {
-      refuse(signal.aborted ? toError(signal.reason) : toFailure(error, host, port));
+      refuse(toFailure(error, host, port));
     });
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
