@@ -8,7 +8,7 @@ import type { SshPrompts } from '../ssh/prompts';
 import type { Remote } from '../ssh/remote';
 import { resolveEndpoint } from '../ssh/sshConfig';
 import type { CheckReport } from './checkResult';
-import { checkConnection, type CheckOptions } from './connectionCheck';
+import { checkConnection, type CheckOptions, type Route } from './connectionCheck';
 import { jobFailure } from './failures';
 import { JobCenter } from './jobCenter';
 import type { JobStore } from './jobStore';
@@ -32,6 +32,8 @@ export interface Machine extends Disposable {
   readonly localRuntime: string;
   readonly remote: Remote;
   readonly center: JobCenter;
+  /** Where the settings and the ssh configuration lead; opens nothing. */
+  readonly route: (signal: AbortSignal) => Promise<Route>;
   /** Tests each step of the connection; rejects only when cancelled. */
   readonly check: (options: CheckOptions) => Promise<CheckReport>;
 }
@@ -79,6 +81,7 @@ export function openMachine(parts: MachineParts): Machine {
     localRuntime,
     remote,
     center,
+    route: endpoint,
     check: (options) => checkConnection({ remote, clock, route: endpoint, remoteFolder }, options),
     dispose: () => {
       disposables.dispose();
