@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { systemClock } from './base/clock';
 import { JobStore } from './jobs/jobStore';
 import { openMachine } from './jobs/openMachine';
+import { RecentLog } from './jobs/recentLog';
+import { CheckDocument } from './ui/checkDocument';
 import { connectCommands } from './ui/commands/actions';
 import { PlanDocuments } from './ui/commands/planJob';
 import { keepContextKeys } from './ui/contextKeys';
@@ -28,9 +30,10 @@ export function activate(context: vscode.ExtensionContext): void {
     context.subscriptions.push(item);
     return item;
   };
-  const log = own(vscode.window.createOutputChannel('Furo', { log: true }));
+  const channel = own(vscode.window.createOutputChannel('Furo', { log: true }));
+  const log = new RecentLog(channel);
   const showLog = () => {
-    log.show();
+    channel.show();
   };
   const onError = (error: unknown) => void showFailure(error, { log, showLog });
   const storage = context.globalStorageUri.fsPath;
@@ -59,14 +62,15 @@ export function activate(context: vscode.ExtensionContext): void {
     new Tutorial({ machines, trustFile, storage: join(storage, 'simulated-furo'), log }),
   );
 
-  own(new JobTree(store));
+  own(new JobTree(store, machines));
   own(new StatusBar(store, machines));
   own(new Diagnostics());
   own(registerDirectiveHelp());
   own(notifyEnd(store));
   own(keepContextKeys(machines, store));
-  const plans = own(new PlanDocuments());
-  own(connectCommands({ machines, store, output, results, tutorial, plans, log, showLog }));
+  const shown = { plans: own(new PlanDocuments()), check: own(new CheckDocument()) };
+  const views = { output, results, tutorial, ...shown };
+  own(connectCommands({ machines, store, ...views, log, showLog, extension: context.extension }));
   own(resumeJobs(machines, store, onError));
 }
 

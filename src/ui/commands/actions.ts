@@ -2,10 +2,12 @@
 import * as vscode from 'vscode';
 import type { Disposable } from '../../base/disposable';
 import { isFailure } from '../../base/failure';
-import type { Logger } from '../../base/log';
 import { showFailure } from '../showFailure';
 import type { Tutorial } from '../tutorial';
-import { connect, testConnection } from './connectionVerbs';
+import { checkConnection } from './checkConnection';
+import { chooseHost } from './chooseHost';
+import { connect, reconnect } from './connectionVerbs';
+import { copyDiagnostics, type DiagnosticsParts } from './copyDiagnostics';
 import { cancelJob, copyJobId, openResults, removeFromList, type JobVerbParts } from './jobVerbs';
 import { newWorkflow } from './newWorkflow';
 import { planJob, type PlanDocuments } from './planJob';
@@ -14,10 +16,9 @@ import { registerCommands, type CommandActions } from './register';
 import { runAgain, runOnFuro } from './runOnFuro';
 import { setUpEnvironment } from './setUpEnvironment';
 
-export interface CommandParts extends JobVerbParts {
+export interface CommandParts extends JobVerbParts, DiagnosticsParts {
   readonly tutorial: Tutorial;
   readonly plans: PlanDocuments;
-  readonly log: Logger;
   readonly showLog: () => void;
 }
 
@@ -34,7 +35,7 @@ export function connectCommands(parts: CommandParts): Disposable {
 }
 
 function actionsOf(parts: CommandParts): CommandActions {
-  const { machines, output, tutorial } = parts;
+  const { machines, output, tutorial, check } = parts;
   return {
     runOnCxSingle: (file) => runOnFuro(parts, file, 'cx-single'),
     runOnCxShare: (file) => runOnFuro(parts, file, 'cx-share'),
@@ -52,7 +53,12 @@ function actionsOf(parts: CommandParts): CommandActions {
     refreshJobs: () => refreshJobs(parts),
     connect: () => connect(machines),
     disconnect: () => disconnect(parts),
-    testConnection: () => testConnection(machines),
+    reconnect: () => reconnect(machines),
+    checkConnection: () => checkConnection(machines, check),
+    chooseHost: async () => {
+      await chooseHost();
+    },
+    copyDiagnostics: () => copyDiagnostics(parts),
     setUpEnvironment: () => setUpEnvironment(parts),
     startTutorial: () => tutorial.start(),
     showLog: () => showLogOf(parts),

@@ -148,6 +148,8 @@ describe('commands', () => {
       'removeFromList',
       'disconnect',
       'showLog',
+      'chooseHost',
+      'copyDiagnostics',
       'openSettings',
     ];
     for (const { command, enablement } of contributes.commands)

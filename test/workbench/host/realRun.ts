@@ -25,8 +25,8 @@ suite('a job on the simulated Furo', () => {
     await vscode.commands.executeCommand('furo.disconnect');
   });
 
-  test('Test Connection logs in', async () => {
-    await vscode.commands.executeCommand('furo.testConnection');
+  test('Check Connection passes every step', async () => {
+    await vscode.commands.executeCommand('furo.checkConnection');
   });
 
   test('Run on Furo cx-share brings output and statistics into the workspace', async () => {
