@@ -149,6 +149,16 @@ export class Workbench {
       .click();
   }
 
+  /** Check Connection, up to its last line; a host that is not known yet is trusted. */
+  async checkConnection(title: string, trust: string, end: RegExp): Promise<void> {
+    await this.command(title);
+    const ended = this.page.locator('.view-lines').getByText(end).first();
+    const button = this.dialogButton(trust);
+    await ended.or(button).first().waitFor({ timeout: 30_000 });
+    if (await button.isVisible()) await button.click();
+    await ended.waitFor({ timeout: 30_000 });
+  }
+
   dialogButton(name: string): Locator {
     return this.page.locator('.monaco-dialog-box').getByRole('button', { name });
   }
