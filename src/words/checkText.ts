@@ -48,7 +48,8 @@ export function checkLines(
   return lines;
 }
 
-function stepLines(result: CheckedStep, t: Translate, width: number): CheckLine[] {
+/** The lines of one step that is done. */
+export function stepLines(result: CheckedStep, t: Translate, width: number): readonly CheckLine[] {
   const { text, remedy } = checkedStepText(result, t);
   const inner = width - indent.length;
   return [
