@@ -27,6 +27,13 @@ suite('a job on the simulated Furo', () => {
 
   test('Check Connection passes every step', async () => {
     await vscode.commands.executeCommand('furo.checkConnection');
+    const document = await until('the report', () =>
+      vscode.workspace.textDocuments.find(
+        ({ uri, lineCount }) => uri.scheme === 'furo-check' && lineCount > 20,
+      ),
+    );
+    assert.match(document.getText(), /^Everything works/m);
+    assert.match(document.getText(), /^✓ Batch system \(PJM\)$/m);
   });
 
   test('Run on Furo cx-share brings output and statistics into the workspace', async () => {
