@@ -63,7 +63,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
     await workbench.picture('ja-6-check');
     workbench.furo!.faults.set({ hostKey: 'other' });
     workbench.furo!.faults.cutConnections();
-    const state = workbench.statusItem().getByText(/ホスト鍵を拒否/);
+    const state = workbench.statusText(/ホスト鍵を拒否/);
     await state.waitFor({ timeout: 60_000 });
     await state.click();
     const lines = workbench.page.locator('.view-lines');

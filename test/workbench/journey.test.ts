@@ -150,16 +150,13 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       const { faults } = workbench.furo!;
       faults.set({ cutAfterBytes: 1 });
       faults.cutConnections();
-      await workbench
-        .statusItem()
-        .getByText(/reconnecting.in.[2-9]/)
-        .waitFor({ timeout: 60_000 });
+      await workbench.statusText(/reconnecting.in.[2-9]/).waitFor({ timeout: 60_000 });
       await workbench.picture('11-waiting');
     });
 
     it('says why only a person can help, and leads to the step that failed', async () => {
       workbench.furo!.faults.set({ cutAfterBytes: undefined, hostKey: 'other' });
-      const state = workbench.statusItem().getByText(/host.key.refused/);
+      const state = workbench.statusText(/host.key.refused/);
       await state.waitFor({ timeout: 60_000 });
       await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
       await workbench.page.waitForTimeout(500);
@@ -182,10 +179,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       const { context, furo, page } = workbench;
       furo!.faults.clear();
       await workbench.command('Furo: Reconnect');
-      await workbench
-        .statusItem()
-        .getByText(/host.key/)
-        .waitFor({ state: 'hidden' });
+      await workbench.statusText(/host.key/).waitFor({ state: 'hidden' });
       await context.grantPermissions(['clipboard-read', 'clipboard-write']);
       await workbench.command('Furo: Copy Diagnostics');
       await workbench.toast(/on the clipboard, without names/).waitFor();

@@ -109,6 +109,11 @@ export class Workbench {
       .first();
   }
 
+  /** The status bar item with that text in it. */
+  statusText(text: RegExp): Locator {
+    return this.page.locator('.statusbar-item').getByText(text).first();
+  }
+
   /** Unfolds a folder of the explorer; a click may come before the tree listens. */
   async unfold(folder: string, file: string): Promise<Locator> {
     const row = this.row(file);
