@@ -134,7 +134,7 @@ function stepRemedy(step: CheckStep, t: Translate): string {
 const remedies: Readonly<
   Record<string, ((t: Translate, v: (key: string) => string) => string) | undefined>
 > = {
-  hostKeyChanged: (t, v) => t('Ask the computer centre. Only if the new key is right, remove the old one:  ssh-keygen -R {0}', hostNameOf(v)), // prettier-ignore
+  hostKeyChanged: (t, v) => t('Ask the computer centre. Only if the new key is right, remove the old one:  ssh-keygen -f "{1}" -R {0}', hostNameOf(v), v('file')), // prettier-ignore
   hostKeyRejected: (t) => t('Check again, and choose Trust and Connect when the fingerprint is the published one.'), // prettier-ignore
   noKey: (t) => t('Make a key with  ssh-keygen -t ed25519  and register its public half in the HPC portal.'), // prettier-ignore
   passphraseRefused: (t) => t('Check again and enter the passphrase, or load the key once:  ssh-add'), // prettier-ignore

@@ -175,7 +175,7 @@ describe('the way to the machine', () => {
     const { steps } = report;
     const text = checkLines({ steps, course: 'done' }, english, 200).map((line) => line.text);
     expect(text[0]).toBe('This does not work yet: Host key');
-    expect(text.join('\n')).toMatch(/ssh-keygen -R "\[127\.0\.0\.1\]:\d+"/);
+    expect(text.join('\n')).toMatch(/ssh-keygen -f "[^"]+known_hosts" -R "\[127\.0\.0\.1\]:\d+"/);
   });
 
   it('tells a server that shares no algorithm', async () => {
