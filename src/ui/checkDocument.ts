@@ -11,7 +11,7 @@ import {
 import { commands, type CommandName } from './commands/ids';
 
 const scheme = 'furo-check';
-const width = 100;
+const width = 88;
 
 /** A check with the machine that it is about. */
 interface ShownCheck extends CheckProgress {
@@ -19,9 +19,9 @@ interface ShownCheck extends CheckProgress {
 }
 
 const colours: Readonly<Partial<Record<CheckLineKind, string>>> = {
-  ok: 'testing.iconPassed',
-  warning: 'editorWarning.foreground',
-  failed: 'testing.iconFailed',
+  ok: 'charts.green',
+  warning: 'charts.orange',
+  failed: 'charts.red',
   skipped: 'disabledForeground',
   notReached: 'disabledForeground',
   pending: 'disabledForeground',
@@ -78,7 +78,8 @@ export class CheckDocument
     this.#lensesChanged.fire(undefined);
     if (!isFirst) return;
     const document = await vscode.workspace.openTextDocument(this.#uri);
-    await vscode.window.showTextDocument(document, { preview: true });
+    const editor = await vscode.window.showTextDocument(document, { preview: true });
+    editor.options = { lineNumbers: vscode.TextEditorLineNumbersStyle.Off };
   }
 
   provideTextDocumentContent(): string {

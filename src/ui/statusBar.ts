@@ -39,7 +39,8 @@ export class StatusBar implements Disposable {
     const text = new vscode.MarkdownString();
     text.appendText(`${host === '' ? 'Furo' : host}: ${connectionText(state, Date.now(), t)}`);
     const advice = connectionAdvice(state, Date.now(), t);
-    if (advice !== undefined) text.appendMarkdown('\n\n').appendText(advice);
+    // Our own words, without values: appendText would join them by blanks that never break.
+    if (advice !== undefined) text.appendMarkdown(`\n\n${advice}`);
     const next = nextStep(state);
     if (next === undefined) return text;
     const others = (['reconnect', 'checkConnection'] as const).filter((step) => step !== next);

@@ -51,19 +51,27 @@ export function checkLines(
 /** The lines of one step that is done. */
 export function stepLines(result: CheckedStep, t: Translate, width: number): readonly CheckLine[] {
   const { text, remedy } = checkedStepText(result, t);
+  if (text === '') return [stepLine(result.step, result.state, t)];
   const inner = width - indent.length;
   return [
     stepLine(result.step, result.state, t),
-    ...(text === '' ? [] : wrap(text, inner)).map((line) => plain(indent + line)),
-    ...(remedy === undefined ? [] : wrap(`→ ${remedy}`, inner)).map((line): CheckLine => ({
+    ...wrap(text, inner).map((line) => plain(indent + line)),
+    ...(remedy === undefined ? [] : remedyLines(remedy, inner)).map((line): CheckLine => ({
       kind: 'remedy',
       text: indent + line,
     })),
   ];
 }
 
+/** A command after a colon and two blanks gets a line of its own and is not broken, so that it can be copied. */
+function remedyLines(remedy: string, width: number): readonly string[] {
+  const [sentence = '', ...commands] = remedy.split(/(?<=:) {2}/);
+  return [...wrap(`→ ${sentence}`, width), ...commands.map((command) => indent + command)];
+}
+
 function stepLine(step: CheckStep, state: CheckState | 'pending', t: Translate): CheckLine {
-  return { kind: state, text: `${checkMarks[state]} ${stepTitle(step, t)}` };
+  const end = state === 'notReached' ? ` – ${t('not reached')}` : '';
+  return { kind: state, text: `${checkMarks[state]} ${stepTitle(step, t)}${end}` };
 }
 
 function plain(text: string): CheckLine {

@@ -59,7 +59,7 @@ const findings: Readonly<Record<CheckFinding, FindingWords>> = {
   },
   shellNoisy: {
     text: (t, v) => t('{0} runs commands, but its start-up files print: {1}', shellOf(v), v('line')), // prettier-ignore
-    remedy: (t) => t('Print only in interactive shells: begin ~/.bashrc there with  [ -z "$PS1" ] && return'), // prettier-ignore
+    remedy: (t) => t('Print only in interactive shells: begin ~/.bashrc there with:  [ -z "$PS1" ] && return'), // prettier-ignore
   },
   shellSlow: {
     text: (t, v) => t('{0} takes {1} s to start, and every command waits for it.', shellOf(v), v('seconds')), // prettier-ignore
@@ -144,9 +144,9 @@ function hostNameOf(v: (key: string) => string): string {
   return v('port') === '22' || v('port') === '' ? v('host') : `"[${v('host')}]:${v('port')}"`;
 }
 
-/** One sentence about a step, and what to do where it did not simply work. */
+/** One sentence about a step, empty when it was not reached, and what to do where it did not simply work. */
 export function checkedStepText(
-  { step, finding, values = {}, failure, state }: CheckedStep,
+  { step, finding, values = {}, failure }: CheckedStep,
   t: Translate,
 ): { text: string; remedy: string | undefined } {
   if (failure) {
@@ -156,11 +156,7 @@ export function checkedStepText(
       remedy: remedy ?? stepRemedy(step, t),
     };
   }
-  if (!finding)
-    return {
-      text: state === 'notReached' ? t('Not reached: an earlier step has to work first.') : '',
-      remedy: undefined,
-    };
+  if (!finding) return { text: '', remedy: undefined };
   const words = findings[finding];
   return { text: words.text(t, reader(values)), remedy: words.remedy?.(t, reader(values)) };
 }

@@ -65,6 +65,10 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
     workbench.furo!.faults.cutConnections();
     const state = workbench.statusText(/ホスト鍵を拒否/);
     await state.waitFor({ timeout: 60_000 });
+    await workbench.page
+      .locator('.part.sidebar')
+      .getByText(/マシンの鍵が信頼済み/)
+      .waitFor();
     await state.click();
     const lines = workbench.page.locator('.view-lines');
     await lines

@@ -168,7 +168,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
         .first()
         .waitFor({ timeout: 30_000 });
       await lines
-        .getByText(/ssh-keygen.-R/)
+        .getByText(/ssh-keygen.-f/)
         .first()
         .waitFor();
       await workbench.page.waitForTimeout(500);

@@ -31,7 +31,7 @@ export class JobTree implements vscode.TreeDataProvider<TreeNode>, Disposable {
     this.#view = vscode.window.createTreeView(viewIds.jobs, { treeDataProvider: this });
     this.#disposables.add(this.#changed);
     this.#disposables.add(this.#view);
-    this.#disposables.add(store.onDidChange(() => { this.#refresh(); })); // prettier-ignore
+    this.#disposables.add(store.onDidChange(() => { this.#refresh(); this.#showConnection(); })); // prettier-ignore
     this.#disposables.add(onConnectionTick(machines, () => { this.#showConnection(); })); // prettier-ignore
     const timer = setInterval(() => {
       if (this.#view.visible && store.all.some(({ phase }) => phase.kind === 'running'))
@@ -69,15 +69,14 @@ export class JobTree implements vscode.TreeDataProvider<TreeNode>, Disposable {
     this.#disposables.dispose();
   }
 
-  /** Beside the title always; above the rows when a person should notice. Without rows the welcome text says it. */
+  /** Beside the title and above the rows. Without rows the welcome text stands there, which a message would hide. */
   #showConnection(): void {
-    const { state } = this.#machines;
+    const { state, connection } = this.#machines;
     const now = Date.now();
-    this.#view.description = connectionText(state, now, vscode.l10n.t);
-    const hasRows = this.#store.all.length > 0;
-    const advice = hasRows ? connectionAdvice(state, now, vscode.l10n.t) : undefined;
-    if (advice === undefined) delete this.#view.message;
-    else this.#view.message = advice;
+    const text = connectionText(state, now, vscode.l10n.t);
+    this.#view.description = text;
+    const sentence = connectionAdvice(state, now, vscode.l10n.t) ?? `${connection.host}: ${text}`;
+    this.#view.message = this.#store.all.length > 0 ? sentence : '';
   }
 
   #refresh(): void {

@@ -122,7 +122,7 @@ describe('furo', () => {
     expect(stdout).toMatch(/^✓ Settings$/m);
     expect(stdout).toMatch(/^✗ Port$/m);
     expect(stdout).toMatch(/^ {2}127\.0\.0\.1 does not accept connections on port 9\./m);
-    expect(stdout).toMatch(/^· Remote folder$/m);
+    expect(stdout).toMatch(/^· Remote folder – not reached$/m);
     expect(stdout.trimEnd().endsWith('This does not work yet: Port')).toBe(true);
     const japanese = await furo(['check'], { LANG: 'ja_JP.UTF-8' });
     expect(japanese.stdout).toContain('まだ使えないもの: ポート');
