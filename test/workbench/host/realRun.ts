@@ -32,6 +32,7 @@ suite('a job on the simulated Furo', () => {
         (each) => each.uri.scheme === 'furo-check' && each.getText().includes('Everything works.'),
       ),
     );
+    assert.match(document.getText(), /^✓ Clock$/m);
     assert.match(document.getText(), /^✓ Batch system \(PJM\)$/m);
   });
 
