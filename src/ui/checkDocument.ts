@@ -35,7 +35,7 @@ export class CheckDocument
   readonly #changed = new vscode.EventEmitter<vscode.Uri>();
   readonly #lensesChanged = new vscode.EventEmitter<undefined>();
   readonly #colours = new Map<CheckLineKind, vscode.TextEditorDecorationType>();
-  readonly #bold = vscode.window.createTextEditorDecorationType({ fontWeight: 'bold' });
+  #bold: vscode.TextEditorDecorationType | undefined;
   readonly #uri = vscode.Uri.from({ scheme, path: `/${vscode.l10n.t('Connection Check')}` });
   #lines: readonly CheckLine[] = [];
   #course: CheckProgress['course'] = 'done';
@@ -45,13 +45,7 @@ export class CheckDocument
   readonly onDidChangeCodeLenses = this.#lensesChanged.event;
 
   constructor() {
-    for (const [kind, id] of Object.entries(colours)) {
-      const color = new vscode.ThemeColor(id);
-      const type = vscode.window.createTextEditorDecorationType({ color });
-      this.#colours.set(kind as CheckLineKind, this.#disposables.add(type));
-    }
-    for (const item of [this.#changed, this.#lensesChanged, this.#bold])
-      this.#disposables.add(item);
+    for (const item of [this.#changed, this.#lensesChanged]) this.#disposables.add(item);
     this.#disposables.add(vscode.workspace.registerTextDocumentContentProvider(scheme, this));
     this.#disposables.add(vscode.languages.registerCodeLensProvider({ scheme }, this));
     this.#disposables.add(vscode.window.onDidChangeVisibleTextEditors(() => { this.#paint(); })); // prettier-ignore
@@ -106,9 +100,20 @@ export class CheckDocument
     this.#disposables.dispose();
   }
 
+  /** Made with the first check, so that opening a window does not pay for it. */
+  #mixColours(): vscode.TextEditorDecorationType {
+    const { createTextEditorDecorationType: make } = vscode.window;
+    for (const [kind, id] of Object.entries(colours)) {
+      const type = this.#disposables.add(make({ color: new vscode.ThemeColor(id) }));
+      this.#colours.set(kind as CheckLineKind, type);
+    }
+    return this.#disposables.add(make({ fontWeight: 'bold' }));
+  }
+
   #paint(): void {
     for (const editor of vscode.window.visibleTextEditors) {
       if (editor.document.uri.scheme !== scheme) continue;
+      this.#bold ??= this.#mixColours();
       for (const [kind, type] of this.#colours) editor.setDecorations(type, this.#marksOf(kind));
       editor.setDecorations(this.#bold, this.#titles());
     }
