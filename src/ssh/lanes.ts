@@ -16,7 +16,7 @@ export interface LanePlan {
 export async function withLanes<T>(plan: LanePlan, work: (lanes: Lanes) => Promise<T>): Promise<T> {
   if (plan.size < TWO_CHANNELS_FROM_BYTES) return work({ main: plan.main });
   const over = new AbortController();
-  let isOpened = false;
+  const state: { isOpened: boolean } = { isOpened: false };
   let closed = Promise.resolve();
   const second = new Promise<Lane | undefined>((resolve) => {
     const hold = async (): Promise<void> => {
@@ -24,7 +24,7 @@ export async function withLanes<T>(plan: LanePlan, work: (lanes: Lanes) => Promi
       if (!session || session === plan.main.session || over.signal.aborted) return;
       await session.use(async () => {
         const handle = await plan.openAgain(session);
-        isOpened = true;
+        state.isOpened = true;
         resolve({ session, handle });
         await ended(over.signal);
         await closeHandle(session, handle);
@@ -44,7 +44,7 @@ export async function withLanes<T>(plan: LanePlan, work: (lanes: Lanes) => Promi
     return await work({ main: plan.main, second });
   } finally {
     over.abort();
-    if (isOpened) await closed;
+    if (state.isOpened) await closed;
   }
 }
 

@@ -15,14 +15,8 @@ import {
 } from './remote';
 import * as requests from './sftpRequests';
 import { isVague, STATUS, statusOf, toFileFailure, type SftpSession } from './sftpSession';
-import {
-  bytesOf,
-  fileBytes,
-  receiveBytes,
-  sendBytes,
-  type ByteSource,
-  type Lane,
-} from './transfer';
+import { bytesOf, receiveBytes, sendBytes, type Lane } from './transfer';
+import { localStep, withLocalContent, withLocalFile, type Content } from './localFile';
 
 /** Names of files that are not finished; a stray one after a cut may be removed by whoever finds it. */
 export const TEMPORARY_PREFIX = '.furo-tmp-';

@@ -1,43 +1,50 @@
 // Makes a remote project folder equal to the local one: changed files only, nothing deleted that is not ours.
-import { isFailure } from '../base/failure';
-import { joinRemote, type RemoteFiles, type RemotePath } from '../ssh/remote';
+import { BulkRun, canRunInBulk } from './bulkRun';
+import { syncFailure } from './failures';
 import { IgnoreRules } from './ignoreRules';
 import { DEFAULT_LIMITS, hashFiles, readLocalTree } from './localTree';
-import { EMPTY_MANIFEST, MANIFEST_PATH, parseManifest, type Manifest } from './manifest';
+import type { Manifest } from './manifest';
 import { pathsToCompare, planSync, type HashedFile, type RemoteFact } from './plan';
-import { hashRemote, readRemoteTree } from './remoteTree';
+import { foldersOf, readRemoteState } from './remoteState';
+import { hashRemote } from './remoteTree';
 import type { SyncOptions, SyncSummary } from './syncOptions';
-import { foldersOf, SyncRun } from './syncRun';
+import { SyncRun } from './syncRun';
 
 export type { SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
+
+/** The other side may change while a plan is made: another window, or a command of a cut run that still works. */
+const MAX_TRIES = 4;
 
 /**
  * Syncs once. Rejects with a Failure of `sync/failures.ts` or `ssh/failures.ts`, or with the signal's reason. Whenever
  * it is cut, every remote file is the old or the new one, and the next run goes on from there.
  */
 export async function syncProject(options: SyncOptions): Promise<SyncSummary> {
-  const { files, remoteFolder, localFolder, signal } = options;
+  for (let tries = 1; ; tries++) {
+    const summary = await syncOnce(options);
+    if (summary) return summary;
+    if (tries === MAX_TRIES) throw syncFailure('remoteBusy', { path: options.remoteFolder });
+  }
+}
+
+/** Undefined when the other side changed under the plan: a new plan must see the change. */
+async function syncOnce(options: SyncOptions): Promise<SyncSummary | undefined> {
+  const { localFolder, signal } = options;
   const rules = new IgnoreRules(options);
   const nowMs = Date.now();
   const limits = options.limits ?? DEFAULT_LIMITS;
-  const [tree, manifest] = await Promise.all([
-    readLocalTree(localFolder, rules, { limits, signal }),
-    readManifest(files, remoteFolder, signal),
-  ]);
-  const wanted = foldersOf([
-    ...tree.files.map((file) => file.path),
-    ...manifest.files.keys(),
-    ...manifest.pending.keys(),
-  ]);
-  const [local, remote] = await Promise.all([
-    hashFiles(tree.files, manifest.files, { nowMs, signal }),
-    readRemoteTree(files, remoteFolder, wanted, signal),
-  ]);
-  const facts = await withHashes(options, { local, manifest, remote: remote.entries });
+  const walk = readLocalTree(localFolder, rules, { limits, signal });
+  const folders = walk.then((tree) => foldersOf(tree.files.map((file) => file.path)));
+  folders.catch(() => undefined);
+  const [tree, remote] = await Promise.all([walk, readRemoteState(options, folders)]);
+  const { manifest, listing } = remote;
+  const local = await hashFiles(tree.files, manifest.files, { nowMs, signal });
+  const facts = await withHashes(options, { local, manifest, remote: remote.tree.entries });
   const isExcluded = (path: string): boolean => rules.ignoresDeep(path);
   const plan = planSync({ local, manifest, remote: facts, isExcluded });
-  const run = new SyncRun(options, { plan, manifest, remote });
-  return run.finish(tree);
+  if (listing && canRunInBulk(plan, listing))
+    return new BulkRun(options, { plan, manifest, tree: remote.tree, listing }).finish(tree);
+  return new SyncRun(options, { plan, manifest, remote: remote.tree }).finish(tree);
 }
 
 async function withHashes(
@@ -61,18 +68,4 @@ async function withHashes(
     if (fact) facts.set(path, { ...fact, sha256 });
   }
   return facts;
-}
-
-async function readManifest(
-  files: RemoteFiles,
-  root: RemotePath,
-  signal: AbortSignal | undefined,
-): Promise<Manifest> {
-  const path = joinRemote(root, MANIFEST_PATH);
-  try {
-    return parseManifest((await files.read(path, undefined, signal)).toString('utf8'), path);
-  } catch (error) {
-    if (isFailure(error, 'noSuchFile')) return EMPTY_MANIFEST;
-    throw error;
-  }
 }

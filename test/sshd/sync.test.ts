@@ -4,6 +4,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { remotePath, type RemoteFiles, type RemotePath } from '../../src/ssh/remote';
+import type { Exec } from '../../src/ssh/remoteScript';
 import { downloadFolder } from '../../src/sync/download';
 import { syncProject, type SyncOptions, type SyncProgress } from '../../src/sync/upload';
 import { startOpenSshServer } from './openSshServer';
@@ -13,23 +14,27 @@ let client: ClientSide;
 let local: string;
 let there: string;
 let files: RemoteFiles;
+let exec: Exec;
 
-beforeEach(async () => {
-  client = new ClientSide(await startOpenSshServer());
+async function start(extraConfig: readonly string[] = []): Promise<void> {
+  client = new ClientSide(await startOpenSshServer({ extraConfig }));
   local = join(client.folder, 'project');
   there = join(client.server.folder, 'furo', 'project');
   fs.mkdirSync(local);
-  files = client.connection().files;
-});
+  const connection = client.connection();
+  files = connection.files;
+  exec = connection.exec.bind(connection);
+}
 
-afterEach(async () => {
+async function stop(): Promise<void> {
   client.dispose();
   await client.server.stop();
-});
+}
 
 function sync(changes: Partial<SyncOptions> = {}) {
   return syncProject({
     files,
+    exec,
     localFolder: local,
     remoteFolder: remotePath(there),
     exclude: [],
@@ -50,7 +55,13 @@ function listing(folder: string): string[] {
     .sort();
 }
 
-describe('syncProject', () => {
+describe.each([
+  ['with a shell', []],
+  ['over SFTP alone', ['ForceCommand internal-sftp']],
+])('syncProject %s', (_, extraConfig) => {
+  beforeEach(() => start(extraConfig));
+  afterEach(stop);
+
   it('makes the remote folder equal, and does nothing the second time', async () => {
     for (let index = 0; index < 60; index++)
       put(local, `src/m${index % 7}/f${index}.py`, `${index}`);
@@ -178,6 +189,9 @@ describe('syncProject', () => {
 });
 
 describe('a full disk', () => {
+  beforeEach(() => start());
+  afterEach(stop);
+
   it('is named, keeps the old file whole and leaves no stray', async () => {
     const disk = join(client.server.folder, 'disk');
     fs.mkdirSync(disk);
@@ -199,7 +213,9 @@ describe('a full disk', () => {
 
 describe('file requests', () => {
   let root: RemotePath;
-  beforeEach(() => {
+  afterEach(stop);
+  beforeEach(async () => {
+    await start();
     root = remotePath(client.server.folder);
   });
 
@@ -243,6 +259,9 @@ describe('file requests', () => {
 });
 
 describe('downloadFolder', () => {
+  beforeEach(() => start());
+  afterEach(stop);
+
   it('brings a tree and replaces a local link instead of writing through it', async () => {
     put(there, 'r/results.jsonl', '1\n');
     put(there, 'r/sub/log', 'log');
