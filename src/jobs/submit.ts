@@ -117,16 +117,18 @@ export async function sendProject(
 
 /** What was not sent is told, and stops the job when it is the very file that the job is about. */
 function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary & SyncNotes): void {
-  const { spared, normalised, purged } = summary;
+  const { spared, normalised, purged, missing } = summary;
   log.info(`sync: ${summary.uploaded} sent, ${summary.unchanged} unchanged`);
   if (spared.length + normalised.length + purged.length > 0)
-    plan.onStep?.({ kind: 'notes', notes: { spared, normalised, purged } });
+    plan.onStep?.({ kind: 'notes', notes: summary });
   const kept = [
     ...summary.kept.map(({ path, why }) => ({ path, detail: why })),
     ...summary.skippedLinks.map((path) => ({ path, detail: 'link' })),
   ];
   for (const { path, detail } of kept)
     log.warn(`sync: ${path} was not sent as it is here (${detail})`);
+  const [absent] = missing;
+  if (absent !== undefined) throw jobFailure('inputNotSent', { path: absent, detail: 'link' });
   const needed = kept.find(
     ({ path, detail }) => path === neededPath(plan.job) && detail !== 'bothChanged',
   );

@@ -1,5 +1,5 @@
 // One line of a .gitignore file as git understands it. Pure; knows one pattern, not which of many wins.
-import { isGlobSpecial, wildmatch } from './wildmatch';
+import { wildmatch } from './wildmatch';
 
 export interface GitPattern {
   /** The line as it stands in the file, without its end. */
@@ -35,7 +35,7 @@ function parsePattern(line: string, number: number): GitPattern {
   const whole = isNegative ? line.slice(1) : line;
   const isForFolders = whole.endsWith('/');
   const body = isForFolders ? whole.slice(0, -1) : whole;
-  const special = [...whole].findIndex(isGlobSpecial);
+  const special = whole.search(/[*?[\\]/);
   return {
     text: Buffer.from(line, 'latin1').toString('utf8'),
     line: number,

@@ -76,7 +76,7 @@ export class IgnoreRules {
       rule: { source: 'exclude', pattern: pattern.text },
     }));
     this.#include = parsePatterns((options.include ?? []).join('\n'));
-    this.#needed = (options.needed ?? []).map((path) => path.replace(/\/+$/, ''));
+    this.#needed = (options.needed ?? []).map((path) => composed(path.replace(/\/+$/, '')));
   }
 
   /** Adds the text of an ignore file called `name` that lies in `folder` ('' is the project itself). */
@@ -162,11 +162,12 @@ export class IgnoreRules {
   }
 
   #isNeeded(path: string): boolean {
-    return this.#needed.some((item) => path === item || path.startsWith(`${item}/`));
+    const wanted = composed(path);
+    return this.#needed.some((item) => wanted === item || wanted.startsWith(`${item}/`));
   }
 
   #leadsToNeeded(path: string): boolean {
-    return this.#needed.some((item) => item.startsWith(`${path}/`));
+    return this.#needed.some((item) => item.startsWith(`${composed(path)}/`));
   }
 
   /** A pattern opens the folders that it names before its first wildcard, and below them as deep as it reaches. */
@@ -182,4 +183,9 @@ export class IgnoreRules {
       return pattern.includes('**') || path.split('/').length < pattern.split('/').length;
     });
   }
+}
+
+/** A name may be typed composed and stored decomposed (macOS). */
+function composed(path: string): string {
+  return path.normalize('NFC');
 }

@@ -41,6 +41,8 @@ export interface SyncProgress {
 export interface SyncNotes {
   /** Files that the job needs, with the rule that would have left them out. */
   readonly spared: readonly { readonly path: string; readonly rule: Rule }[];
+  /** What the job needs and the folder does not have, or only as a link that leads out of it. */
+  readonly missing: readonly string[];
   /** Scripts whose Windows line ends were made Unix ones on the way. */
   readonly normalised: readonly string[];
   /** Files that we had put there, that were gone, and that were sent again. */

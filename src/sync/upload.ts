@@ -28,7 +28,7 @@ export async function syncProject(options: SyncOptions): Promise<SyncSummary & S
   try {
     const plan = await confirmed(options, project);
     const run = new SyncRun(options, { ...project, plan });
-    return { ...(await run.finish(project.tree)), ...notesOf(project) };
+    return { ...(await run.finish(project.tree)), ...notesOf(project, options.needed) };
   } finally {
     await project.dispose();
   }
@@ -50,9 +50,9 @@ export interface ProjectPlan {
   readonly manifest: Manifest;
   readonly remote: RemoteTree;
   /** The same, with an answer that was not known before. */
-  replan(answer: Pick<PlanInput, 'areRemovalsConfirmed'>): SyncPlan;
+  readonly replan: (answer: Pick<PlanInput, 'areRemovalsConfirmed'>) => SyncPlan;
   /** Removes the copies of scripts that would go up changed. */
-  dispose(): Promise<void>;
+  readonly dispose: () => Promise<void>;
 }
 
 /** Plans one sync. The caller disposes of the result. */
@@ -98,8 +98,13 @@ async function gather(options: SyncOptions, scratch: Scratch): Promise<ProjectPl
 }
 
 /** What a person should know of a plan beside its numbers. */
-export function notesOf({ plan, tree }: Pick<ProjectPlan, 'plan' | 'tree'>): SyncNotes {
+function notesOf({ plan, tree }: ProjectPlan, needed: readonly string[] = []): SyncNotes {
+  const missing = needed.filter((item) => {
+    const wanted = item.normalize('NFC').replace(/\/+$/, '');
+    return !tree.files.some(({ path }) => path === wanted || path.startsWith(`${wanted}/`));
+  });
   return {
+    missing,
     spared: tree.files.flatMap(({ path, verdict: { because, rule } }) =>
       because === 'needed' && rule ? [{ path, rule }] : [],
     ),

@@ -15,7 +15,7 @@ export function wildmatch(pattern: string, text: string, options: WildmatchOptio
   return new Matcher(pattern, text, options).from(0, 0) === 'match';
 }
 
-export function isGlobSpecial(char: string): boolean {
+function isGlobSpecial(char: string): boolean {
   return char === '*' || char === '?' || char === '[' || char === '\\';
 }
 
