@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { shellCommand, shellQuote } from '../../../src/ssh/shellQuote';
 
-const words = process.env['FURO_SOAK'] ? 10_000 : 1_000;
+const words = 10_000;
 /** Short of what a kernel takes as one argument. */
 const AT_ONCE = 100;
 
@@ -15,9 +15,7 @@ const nasty = fc.constantFrom(
 );
 const word = fc.oneof(
   fc.array(nasty, { maxLength: 12 }).map((parts) => parts.join('')),
-  fc
-    .string({ unit: 'binary', maxLength: 40 })
-    .map((text) => text.replaceAll('\0', '').toWellFormed()),
+  fc.string({ unit: 'binary', maxLength: 40 }).map((text) => text.replaceAll('\0', '')),
   fc.string({ maxLength: 20 }).map((text) => text.replaceAll('\0', '')),
 );
 

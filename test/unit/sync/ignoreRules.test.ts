@@ -33,7 +33,24 @@ const pattern = fc
       fc.array(piece, { maxLength: 4 }),
     ),
     glue: fc.constantFrom('/', '/', '', '/**/', '//'),
-    end: fc.constantFrom('', '', '', '', '', '', '/', '/', '/*', '/**', ' ', '  ', '\\ ', '\t', '\r', '//'),
+    end: fc.constantFrom(
+      '',
+      '',
+      '',
+      '',
+      '',
+      '',
+      '/',
+      '/',
+      '/*',
+      '/**',
+      ' ',
+      '  ',
+      '\\ ',
+      '\t',
+      '\r',
+      '//',
+    ),
   })
   .map(({ start, pieces, glue, end }) => start + pieces.join(glue) + end);
 
