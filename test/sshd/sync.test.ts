@@ -1,9 +1,11 @@
 // Sync and download through a real OpenSSH server into real folders.
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { remotePath, type RemoteFiles, type RemotePath } from '../../src/ssh/remote';
+import type { Exec } from '../../src/ssh/remoteScript';
 import { downloadFolder } from '../../src/sync/download';
 import { syncProject, type SyncOptions, type SyncProgress } from '../../src/sync/upload';
 import { startOpenSshServer } from './openSshServer';
@@ -13,23 +15,31 @@ let client: ClientSide;
 let local: string;
 let there: string;
 let files: RemoteFiles;
+let exec: Exec;
 
-beforeEach(async () => {
-  client = new ClientSide(await startOpenSshServer());
+async function start(extraConfig: readonly string[] = []): Promise<void> {
+  client = new ClientSide(await startOpenSshServer({ extraConfig }));
   local = join(client.folder, 'project');
   there = join(client.server.folder, 'furo', 'project');
   fs.mkdirSync(local);
-  files = client.connection().files;
-});
+  connect();
+}
 
-afterEach(async () => {
+function connect(): void {
+  const connection = client.connection();
+  files = connection.files;
+  exec = connection.exec.bind(connection);
+}
+
+async function stop(): Promise<void> {
   client.dispose();
   await client.server.stop();
-});
+}
 
 function sync(changes: Partial<SyncOptions> = {}) {
   return syncProject({
     files,
+    exec,
     localFolder: local,
     remoteFolder: remotePath(there),
     exclude: [],
@@ -50,7 +60,13 @@ function listing(folder: string): string[] {
     .sort();
 }
 
-describe('syncProject', () => {
+describe.each([
+  ['with a shell', false],
+  ['over SFTP alone', true],
+])('syncProject %s', (_, isSftpOnly) => {
+  beforeEach(() => start(isSftpOnly ? ['ForceCommand internal-sftp'] : []));
+  afterEach(stop);
+
   it('makes the remote folder equal, and does nothing the second time', async () => {
     for (let index = 0; index < 60; index++)
       put(local, `src/m${index % 7}/f${index}.py`, `${index}`);
@@ -121,19 +137,21 @@ describe('syncProject', () => {
   });
 
   it('goes on after a cut without a copy, a loss or a stray file', async () => {
-    for (let index = 0; index < 200; index++)
-      put(local, `f${index}.bin`, Buffer.alloc(20_000, index));
+    for (let index = 0; index < 200; index++) put(local, `f${index}.bin`, randomBytes(20_000));
+    let isCut = false;
     const cut = sync({
-      onProgress: ({ filesDone }: SyncProgress) => {
-        if (filesDone === 60) client.server.cutSessions();
+      onProgress: ({ bytesDone }: SyncProgress) => {
+        if (bytesDone > 1_200_000 && !isCut) client.server.cutSessions();
+        if (bytesDone > 1_200_000) isCut = true;
       },
     });
     await expect(cut).rejects.toMatchObject({ reason: 'connectionLost' });
-    files = client.connection().files;
+    connect();
     const again = await sync();
     expect(again.kept).toEqual([]);
     expect(again.uploaded + again.unchanged).toBe(200);
-    expect(again.unchanged).toBeGreaterThanOrEqual(60);
+    // Each file for itself over SFTP, all or none by command.
+    if (isSftpOnly) expect(again.unchanged).toBeGreaterThan(10);
     expect(execFileSync('diff', ['-r', '--exclude=.furo', local, there]).toString()).toBe('');
     expect((await sync()).uploaded).toBe(0);
   });
@@ -204,6 +222,9 @@ describe('syncProject', () => {
 });
 
 describe('a full disk', () => {
+  beforeEach(() => start());
+  afterEach(stop);
+
   it('is named, keeps the old file whole and leaves no stray', async () => {
     const disk = join(client.server.folder, 'disk');
     fs.mkdirSync(disk);
@@ -225,7 +246,9 @@ describe('a full disk', () => {
 
 describe('file requests', () => {
   let root: RemotePath;
-  beforeEach(() => {
+  afterEach(stop);
+  beforeEach(async () => {
+    await start();
     root = remotePath(client.server.folder);
   });
 
@@ -269,6 +292,9 @@ describe('file requests', () => {
 });
 
 describe('downloadFolder', () => {
+  beforeEach(() => start());
+  afterEach(stop);
+
   it('brings a tree and replaces a local link instead of writing through it', async () => {
     put(there, 'r/results.jsonl', '1\n');
     put(there, 'r/sub/log', 'log');
