@@ -66,8 +66,9 @@ export function syncPreviewText(preview: SyncPreview, t: Translate): string {
     ruleText(rule, t),
   ]);
   const links = tree.skippedLinks.map((path) => [path, t('a link that leads out of the folder')]);
-  const last = section(t('Left out'), [...leftOut, ...links], t);
-  return `${[...head, ...body, ...last].join('\n').trimEnd()}\n`;
+  const notSent = section(t('Left out'), [...leftOut, ...links], t);
+  const same = planned ? unchangedSection(planned.plan, tree.files, t) : [];
+  return `${[...head, ...body, ...notSent, ...same].join('\n').trimEnd()}\n`;
 }
 
 function planSections(
@@ -75,14 +76,12 @@ function planSections(
   files: readonly LocalFile[],
   t: Translate,
 ): string[] {
-  const verdicts = new Map(files.map((file) => [file.path, file]));
-  const why = (path: string): string => whyText(verdicts.get(path), t);
+  const why = reasons(files, t);
   const sent = plan.uploads.map((file) => [
     file.path,
     sizeText(file.size),
     [uploadText(file, { plan, manifest }, t), why(file.path)].filter(Boolean).join('; '),
   ]);
-  const same = [...plan.unchanged].map(([path, { size }]) => [path, sizeText(size), why(path)]);
   const kept = plan.kept.map((each) => [each.path, keptText(each, t)]);
   const bytes = plan.uploads.reduce((sum, file) => sum + file.size, 0);
   const summary = [
@@ -99,8 +98,19 @@ function planSections(
       t,
     ),
     ...section(t('Kept on the machine'), kept, t),
-    ...section(t('Unchanged'), same, t),
   ];
+}
+
+function unchangedSection(plan: SyncPlan, files: readonly LocalFile[], t: Translate): string[] {
+  const why = reasons(files, t);
+  const rows = [...plan.unchanged].map(([path, { size }]) => [path, sizeText(size), why(path)]);
+  return section(t('Unchanged'), rows, t);
+}
+
+/** Why a file is sent, where a rule speaks of it. */
+function reasons(files: readonly LocalFile[], t: Translate): (path: string) => string {
+  const found = new Map(files.map((file) => [file.path, file]));
+  return (path) => whyText(found.get(path), t);
 }
 
 /** Too much to send: the heaviest files first, so that the one to leave out is seen. */
