@@ -6,7 +6,8 @@
  */
 export function shellQuote(text: string): string {
   if (text.includes('\0')) throw new TypeError('NUL cannot be part of a shell word');
-  if (/^[A-Za-z0-9_./:=@%+,-]+$/.test(text)) return text;
+  // At the start of a word csh and zsh give `=` a meaning, and every shell `%`.
+  if (/^[A-Za-z0-9_./:@+,-][A-Za-z0-9_./:=@%+,-]*$/.test(text)) return text;
   return `'${text.replace(/[\\!']+/g, (run) => `'${run.replace(/./g, '\\$&')}'`)}'`;
 }
 
