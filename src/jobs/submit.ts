@@ -8,7 +8,7 @@ import { findGroup } from '../pjm/furo';
 import { renderScript } from '../pjm/render';
 import { parseScript, toJobRequest } from '../pjm/script';
 import { joinRemote, type Remote, type RemotePath } from '../ssh/remote';
-import { syncProject, type SyncProgress, type SyncSummary } from '../sync/upload';
+import { syncProject, type SyncNotes, type SyncProgress, type SyncSummary } from '../sync/upload';
 import { requestOf } from '../workflow/expand';
 import { renderJobFile } from '../workflow/jobFile';
 import { renderBody } from '../workflow/launchLine';
@@ -26,6 +26,8 @@ import { sendOff, type SendParts } from './sendOff';
 export type SubmitStep =
   | { readonly kind: 'checking' | 'connecting' | 'runtime' | 'planning' | 'submitting' }
   | { readonly kind: 'sync'; readonly progress: SyncProgress }
+  /** What a person should know about a sync that went well. */
+  | { readonly kind: 'notes'; readonly notes: SyncNotes }
   /** Files that are now different there, because they were changed on the machine or cannot be sent. */
   | { readonly kind: 'kept'; readonly paths: readonly string[] };
 
@@ -36,6 +38,10 @@ export interface SubmitPlan {
   /** Absolute folder on the machine. */
   readonly remoteFolder: RemotePath;
   readonly exclude: readonly string[];
+  /** Sent in spite of ignore files and `exclude`; both in .gitignore's language. */
+  readonly include?: readonly string[];
+  /** Asked before more files are removed there than is usual. */
+  readonly confirmRemovals?: (paths: readonly string[]) => Promise<boolean>;
   /** `user@host:port`. */
   readonly target: string;
   /** Submits also what the runtime's plan calls too large. */
@@ -100,7 +106,9 @@ export async function sendProject(
     remoteFolder: places.project,
     exclude: plan.exclude,
     // Data is often left out of version control, but the job cannot run without its own file.
-    include: [neededPath(plan.job)],
+    needed: [neededPath(plan.job)],
+    ...(plan.include && { include: plan.include }),
+    ...(plan.confirmRemovals && { confirmRemovals: plan.confirmRemovals }),
     ...(signal && { signal }),
     onProgress: (progress) => onStep?.({ kind: 'sync', progress }),
   });
@@ -108,14 +116,19 @@ export async function sendProject(
 }
 
 /** What was not sent is told, and stops the job when it is the very file that the job is about. */
-function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary): void {
+function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary & SyncNotes): void {
+  const { spared, normalised, purged, missing } = summary;
   log.info(`sync: ${summary.uploaded} sent, ${summary.unchanged} unchanged`);
+  if (spared.length + normalised.length + purged.length > 0)
+    plan.onStep?.({ kind: 'notes', notes: summary });
   const kept = [
     ...summary.kept.map(({ path, why }) => ({ path, detail: why })),
     ...summary.skippedLinks.map((path) => ({ path, detail: 'link' })),
   ];
   for (const { path, detail } of kept)
     log.warn(`sync: ${path} was not sent as it is here (${detail})`);
+  const [absent] = missing;
+  if (absent !== undefined) throw jobFailure('inputNotSent', { path: absent, detail: 'link' });
   const needed = kept.find(
     ({ path, detail }) => path === neededPath(plan.job) && detail !== 'bothChanged',
   );

@@ -30,7 +30,7 @@ export interface RemoteListing {
 
 const MAX_LISTING_BYTES = 64 * 1024 * 1024;
 const LIST_TIMEOUT_MS = 5 * 60_000;
-const FORMAT = '"%y %s %T@ %D %P\\0"';
+const FORMAT = '"%y %s %T@ %m %D %P\\0"';
 
 /** Fields end with NUL. Our own folder is left out but for what is unfinished there. */
 const LISTING = scriptText(
@@ -115,11 +115,13 @@ const KINDS: Readonly<Record<string, RemoteFact['kind']>> = { f: 'file', d: 'fol
 function readRecords(records: readonly string[]): Map<string, Found> {
   const found = new Map<string, Found>();
   for (const record of records) {
-    const [, type = '', size, mtime, device = '', path = ''] =
-      /^(.) (\d+) (-?\d+)\S* (\d+) ([^]*)$/.exec(record) ?? [];
+    const [, type = '', size, mtime, bits = '', device = '', path = ''] =
+      /^(.) (\d+) (-?\d+)\S* ([0-7]+) (\d+) ([^]*)$/.exec(record) ?? [];
     if (size === undefined) continue;
     const mtimeSeconds = Number(mtime);
-    found.set(path, { kind: KINDS[type] ?? 'other', size: Number(size), mtimeSeconds, device });
+    const kind = KINDS[type] ?? 'other';
+    const mode = Number.parseInt(bits, 8);
+    found.set(path, { kind, size: Number(size), mtimeSeconds, mode, device });
   }
   return found;
 }

@@ -1,16 +1,24 @@
 // Makes a remote project folder equal to the local one: changed files only, nothing deleted that is not ours.
 import { BulkRun, canRunInBulk } from './bulkRun';
+import { hashFiles, Scratch } from './contents';
 import { syncFailure } from './failures';
 import { IgnoreRules } from './ignoreRules';
-import { DEFAULT_LIMITS, hashFiles, readLocalTree } from './localTree';
+import { DEFAULT_LIMITS, readLocalTree, type LocalTree } from './localTree';
 import type { Manifest } from './manifest';
-import { pathsToCompare, planSync, type HashedFile, type RemoteFact } from './plan';
-import { foldersOf, readRemoteState } from './remoteState';
+import {
+  pathsToCompare,
+  planSync,
+  type HashedFile,
+  type PlanInput,
+  type RemoteFact,
+  type SyncPlan,
+} from './plan';
+import { foldersOf, readRemoteState, type RemoteState } from './remoteState';
 import { hashRemote } from './remoteTree';
-import type { SyncOptions, SyncSummary } from './syncOptions';
+import type { SyncNotes, SyncOptions, SyncSummary } from './syncOptions';
 import { SyncRun } from './syncRun';
 
-export type { SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
+export type { SyncNotes, SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
 
 /** The other side may change while a plan is made: another window, or a command of a cut run that still works. */
 const MAX_TRIES = 4;
@@ -19,7 +27,7 @@ const MAX_TRIES = 4;
  * Syncs once. Rejects with a Failure of `sync/failures.ts` or `ssh/failures.ts`, or with the signal's reason. Whenever
  * it is cut, every remote file is the old or the new one, and the next run goes on from there.
  */
-export async function syncProject(options: SyncOptions): Promise<SyncSummary> {
+export async function syncProject(options: SyncOptions): Promise<SyncSummary & SyncNotes> {
   for (let tries = 1; ; tries++) {
     const summary = await syncOnce(options);
     if (summary) return summary;
@@ -28,23 +36,96 @@ export async function syncProject(options: SyncOptions): Promise<SyncSummary> {
 }
 
 /** Undefined when the other side changed under the plan: a new plan must see the change. */
-async function syncOnce(options: SyncOptions): Promise<SyncSummary | undefined> {
+async function syncOnce(options: SyncOptions): Promise<(SyncSummary & SyncNotes) | undefined> {
+  const project = await planProject(options);
+  try {
+    const summary = await run(options, project, await confirmed(options, project));
+    return summary && { ...summary, ...notesOf(project, options.needed) };
+  } finally {
+    await project.dispose();
+  }
+}
+
+/** In two commands where the machine can, else file by file over SFTP. */
+function run(
+  options: SyncOptions,
+  { tree, remote }: ProjectPlan,
+  plan: SyncPlan,
+): Promise<SyncSummary | undefined> {
+  const { manifest, listing } = remote;
+  if (listing && canRunInBulk(plan, listing))
+    return new BulkRun(options, { plan, manifest, tree: remote.tree, listing }).finish(tree);
+  return new SyncRun(options, { plan, manifest, remote: remote.tree }).finish(tree);
+}
+
+/** More removals than usual happen only after a yes. */
+async function confirmed(options: SyncOptions, { plan, replan }: ProjectPlan): Promise<SyncPlan> {
+  const many = plan.kept.filter(({ why }) => why === 'manyRemovals').map(({ path }) => path);
+  if (many.length === 0 || !options.confirmRemovals) return plan;
+  const isYes = await options.confirmRemovals(many);
+  options.signal?.throwIfAborted();
+  return isYes ? replan({ areRemovalsConfirmed: true }) : plan;
+}
+
+export interface ProjectPlan {
+  readonly plan: SyncPlan;
+  /** With the reason for each file, where a rule speaks of it, and what is left out. */
+  readonly tree: LocalTree;
+  readonly remote: RemoteState;
+  /** The same, with an answer that was not known before. */
+  readonly replan: (answer: Pick<PlanInput, 'areRemovalsConfirmed'>) => SyncPlan;
+  /** Removes the copies of scripts that would go up changed. */
+  readonly dispose: () => Promise<void>;
+}
+
+/** Plans one sync. The caller disposes of the result. */
+export async function planProject(options: SyncOptions): Promise<ProjectPlan> {
+  const scratch = new Scratch();
+  try {
+    return await gather(options, scratch);
+  } catch (error) {
+    await scratch.remove();
+    throw error;
+  }
+}
+
+async function gather(options: SyncOptions, scratch: Scratch): Promise<ProjectPlan> {
   const { localFolder, signal } = options;
   const rules = new IgnoreRules(options);
   const nowMs = Date.now();
   const limits = options.limits ?? DEFAULT_LIMITS;
   const walk = readLocalTree(localFolder, rules, { limits, signal });
-  const folders = walk.then((tree) => foldersOf(tree.files.map((file) => file.path)));
+  const folders = walk.then(({ files }) => foldersOf(files.map((file) => file.path)));
   folders.catch(() => undefined);
   const [tree, remote] = await Promise.all([walk, readRemoteState(options, folders)]);
-  const { manifest, listing } = remote;
-  const local = await hashFiles(tree.files, manifest.files, { nowMs, signal });
+  const { manifest } = remote;
+  const local = await hashFiles(tree.files, manifest.files, { nowMs, scratch, signal });
   const facts = await withHashes(options, { local, manifest, remote: remote.tree.entries });
   const isExcluded = (path: string): boolean => rules.ignoresDeep(path);
-  const plan = planSync({ local, manifest, remote: facts, isExcluded });
-  if (listing && canRunInBulk(plan, listing))
-    return new BulkRun(options, { plan, manifest, tree: remote.tree, listing }).finish(tree);
-  return new SyncRun(options, { plan, manifest, remote: remote.tree }).finish(tree);
+  const input = { local, manifest, remote: facts, isExcluded };
+  return {
+    plan: planSync(input),
+    tree,
+    remote,
+    replan: (answer) => planSync({ ...input, ...answer }),
+    dispose: () => scratch.remove(),
+  };
+}
+
+/** What a person should know of a plan beside its numbers. */
+function notesOf({ plan, tree }: ProjectPlan, needed: readonly string[] = []): SyncNotes {
+  const missing = needed.filter((item) => {
+    const wanted = item.normalize('NFC').replace(/\/+$/, '');
+    return !tree.files.some(({ path }) => path === wanted || path.startsWith(`${wanted}/`));
+  });
+  return {
+    missing,
+    spared: tree.files.flatMap(({ path, verdict: { because, rule } }) =>
+      because === 'needed' && rule ? [{ path, rule }] : [],
+    ),
+    normalised: plan.uploads.filter((file) => file.isNormalised).map(({ path }) => path),
+    purged: plan.purged,
+  };
 }
 
 async function withHashes(
