@@ -16,6 +16,18 @@ export interface Endpoint {
   readonly identityAgent?: string;
   /** known_hosts files, read and never written. */
   readonly knownHostsFiles: readonly string[];
+  /** Keys that must never be accepted, as a plain list of public keys. */
+  readonly revokedKeysFile?: string;
+  /** What happens to a host that nobody knows: refused, remembered without a question, or asked about (the default). */
+  readonly strictHostKeys?: 'yes' | 'accept-new' | 'ask';
+  /** The login that stands before this one; the connection goes through it. */
+  readonly jump?: Endpoint;
+  /** A command that carries the connection, tokens expanded. From the user's own ssh configuration only. */
+  readonly proxyCommand?: string;
+  readonly keepaliveSeconds?: number;
+  readonly keepaliveCount?: number;
+  /** For the way to the machine, the key exchange and the login together. */
+  readonly connectTimeoutSeconds?: number;
 }
 
 /** What a person names: a host, and user and port where they differ from the ssh configuration. */
@@ -29,8 +41,9 @@ export interface Target {
  * Refuses names that a shell, an ssh command line or a known_hosts file could misread: a leading `-`,
  * control characters, blanks and shell metacharacters (CVE-2023-51385 and its kin).
  */
-export function checkTarget(target: Target): void {
+export function checkTarget(target: Target & { readonly hostKeyAlias?: string }): void {
   checkName('host', target.host);
+  if (target.hostKeyAlias !== undefined) checkName('hostKeyAlias', target.hostKeyAlias);
   if (target.user !== undefined) checkName('user', target.user);
   if (target.port !== undefined) checkPort(target.port);
 }
@@ -53,7 +66,7 @@ export function isSafeName(value: string): boolean {
   );
 }
 
-function checkName(field: 'host' | 'user', value: string): void {
+function checkName(field: 'host' | 'user' | 'hostKeyAlias', value: string): void {
   if (!isSafeName(value)) throw sshFailure('endpointInvalid', { field, value: value.slice(0, 80) });
 }
 
