@@ -80,9 +80,11 @@ class Reading {
       this.#values.set(keyword, [...new Set(files)]);
       return;
     }
-    // The first of the two decides, whichever it is.
-    const isProxy = keyword === 'proxycommand' || keyword === 'proxyjump';
-    const isTaken = isProxy && (this.#values.has('proxycommand') || this.#values.has('proxyjump'));
+    // The first of the two decides, but a ProxyJump of `none` only forbids further jumps.
+    const jump = this.#values.get('proxyjump')?.[0];
+    const isTaken =
+      (keyword === 'proxyjump' && this.#values.has('proxycommand')) ||
+      (keyword === 'proxycommand' && jump !== undefined && jump !== 'none');
     if (!isTaken && !this.#values.has(keyword)) this.#values.set(keyword, read(line));
   }
 
@@ -125,6 +127,8 @@ class Reading {
     const folder = join(accountHome(), '.ssh');
     all.set('hostname', [this.#hostName().toLowerCase()]);
     fill('port', ['22']);
+    fill('stricthostkeychecking', ['ask']);
+    fill('serveralivecountmax', ['3']);
     fill('user', [userInfo().username]);
     fill(
       'identityfile',
