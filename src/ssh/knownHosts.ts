@@ -36,29 +36,48 @@ export function parseKnownHosts(text: string, file: string): KnownHost[] {
 function parseLine(text: string, file: string, line: number): KnownHost | undefined {
   const fields = text.replace(/[\r\n]+$/, '').split(/[ \t]+/);
   if (fields[0] === '') fields.shift();
+  if (fields[0]?.startsWith('#')) return undefined;
   let marker: KnownHostMarker | undefined;
   if (fields[0] === '@revoked' || fields[0] === '@cert-authority')
     marker = fields.shift() as KnownHostMarker;
   const [names, keyType, base64] = fields;
-  if (!names || names.startsWith('#') || names.startsWith('@') || !keyType || !base64)
-    return undefined;
+  if (!names || names.startsWith('@') || !keyType || !base64) return undefined;
   const key = keyFrom(keyType, base64);
   return key && { file, line, ...(marker && { marker }), names, keyType: keyTypeOf(key), key };
 }
-
-/** Short and signature names that OpenSSH takes for the type of a key too. */
-const OTHER_TYPE_NAMES: Readonly<Record<string, RegExp>> = {
-  'ssh-ed25519': /^ed25519$/i,
-  'ssh-rsa': /^(rsa|rsa-sha2-256|rsa-sha2-512)$/i,
-};
 
 /** A public key as `type base64`; undefined when the one does not fit the other. */
 function keyFrom(keyType: string, base64: string): Buffer | undefined {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return undefined;
   const key = Buffer.from(base64, 'base64');
   const type = keyTypeOf(key);
-  const isNamed = type === keyType || OTHER_TYPE_NAMES[type]?.test(keyType) === true;
-  return type !== '' && isNamed ? key : undefined;
+  // OpenSSH takes the names of RSA signatures for the name of the key, too.
+  const isNamed = type === keyType || (type === 'ssh-rsa' && /^rsa-sha2-(256|512)$/.test(keyType));
+  return isNamed && partsOf(key)?.length === PARTS_OF_TYPE[type] ? key : undefined;
+}
+
+/** How many fields a whole key of each type that OpenSSH knows has on the wire, its type name among them. */
+const PARTS_OF_TYPE: Readonly<Record<string, number>> = {
+  'ssh-ed25519': 2,
+  'ssh-rsa': 3,
+  'ssh-dss': 5,
+  'ecdsa-sha2-nistp256': 3,
+  'ecdsa-sha2-nistp384': 3,
+  'ecdsa-sha2-nistp521': 3,
+  'sk-ssh-ed25519@openssh.com': 3,
+  'sk-ecdsa-sha2-nistp256@openssh.com': 4,
+};
+
+/** The fields of a wire-format key; undefined when they do not end where it ends. */
+function partsOf(key: Buffer): Buffer[] | undefined {
+  const parts: Buffer[] = [];
+  let at = 0;
+  while (at + 4 <= key.length) {
+    const end = at + 4 + key.readUInt32BE(at);
+    parts.push(key.subarray(at + 4, end));
+    at = end;
+  }
+  return at === key.length ? parts : undefined;
 }
 
 /**
