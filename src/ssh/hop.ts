@@ -240,12 +240,15 @@ function connectConfig(
     username: endpoint.user,
     ...(options.through && { sock: options.through }),
     algorithms: { ...ALGORITHMS, serverHostKey: trust.algorithms() },
-    // Must return undefined, and only a literal `false` refuses: ssh2 takes everything else for consent.
-    hostVerifier: (key: Buffer, verify: (isTrusted: boolean) => void): void => {
+    // Only a literal `false` refuses: ssh2 takes everything else but undefined, which means later, for consent.
+    hostVerifier: (key: Buffer, verify: (isTrusted: boolean) => void): true | undefined => {
+      // When session keys are renewed, an answer that comes later would break the line.
+      if (trust.hasAccepted(key)) return true;
       void trust.verdict(Buffer.from(key)).then((failure) => {
         if (failure) onRefused(failure);
         verify(failure === undefined);
       });
+      return undefined;
     },
     // ssh2's types know neither the `null`s of the first call nor `false` for the end.
     authHandler: login.handler as never,

@@ -76,10 +76,14 @@ export class HostTrust {
     return [...first, ...HOST_KEY_ALGORITHMS.filter((name) => !known.has(name))];
   }
 
+  /** True for the very key that this attempt has accepted before. */
+  hasAccepted(key: Buffer): boolean {
+    return this.#accepted?.equals(key) ?? false;
+  }
+
   /** Undefined when the key may be used; else the reason to refuse it. Never throws. */
   async verdict(key: Buffer): Promise<Failure<SshFailureReason> | undefined> {
     const { host, port } = this.options.endpoint;
-    if (this.#accepted?.equals(key)) return undefined;
     try {
       const refusal = await this.#judge(key);
       if (!refusal) this.#accepted = key;

@@ -24,7 +24,6 @@ export class ProxyCommand extends Duplex {
     stdout.on('data', (bytes: Buffer) => {
       if (!this.push(bytes)) stdout.pause();
     });
-    stdout.on('end', () => this.push(null));
     stderr.on('data', (bytes: Buffer) => {
       this.#stderr = (this.#stderr + bytes.toString('utf8')).slice(-STDERR_LIMIT);
     });
@@ -35,7 +34,9 @@ export class ProxyCommand extends Duplex {
     });
     this.#child.on('close', (code, signal) => {
       this.#exit ??= signal === null ? `exit status ${String(code)}` : `ended by ${signal}`;
-      this.destroy();
+      // What it printed last is still read; only then does the stream end.
+      this.once('end', () => this.destroy());
+      this.push(null);
     });
   }
 
