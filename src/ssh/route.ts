@@ -68,7 +68,8 @@ async function openTunnel(
     return await before.openTunnel(host, port);
   } catch (error) {
     signal?.throwIfAborted();
-    if (late.signal.aborted) throw sshFailure('jumpRefused', { ...values, detail: 'no answer in time' }, error);
+    if (late.signal.aborted)
+      throw sshFailure('jumpRefused', { ...values, detail: 'no answer in time' }, error);
     if (!isFailure(error, 'channelRefused')) throw error;
     const detail = String(error.values['detail']);
     throw sshFailure('jumpRefused', { ...values, detail }, error);
