@@ -44,7 +44,8 @@ async function runBody(
   const lines = renderBody(
     { name: 'j', settings: { ...bare, ...settings }, work },
     {
-      projectFolder: project,
+      startFolder: project,
+      projectFolder: join(root, "everybody's"),
       runtimeFolder: join(root, 'run time'),
       jobFile: join(root, 'runs', "it's", 'job.json'),
     },
@@ -326,10 +327,11 @@ describe('the environment', () => {
   });
 
   it('asks for no modules and no conda where the settings name none', () => {
-    const places = { projectFolder: '/p', runtimeFolder: '/r', jobFile: '/j' };
+    const places = { startFolder: '/s', projectFolder: '/p', runtimeFolder: '/r', jobFile: '/j' };
     expect(renderBody({ name: 'j', settings: bare, work: python }, places)).toEqual([
       'set -eo pipefail',
-      'cd /p',
+      'cd /s',
+      'export FURO_PROJECT=/p',
       'export PYTHONUNBUFFERED=1',
       'exec python a.py',
     ]);
