@@ -53,9 +53,12 @@ export function makeScript(
 LC_ALL=C; export LC_ALL
 project=${quote(project)} store=${quote(store)} run=${quote(run)} can_link=${canLink ? 'yes' : 'no'}
 src=$run/src work=$run/.new-${token}
-answer() { sha256sum < "$src/${sealName}" | cut -c1-64; exit 0; }
-[ -f "$src/${sealName}" ] && answer
-mkdir -p "$store" "$work/src" || exit ${String(snapshotCodes.cannotWrite)}
+give_up() {
+  if [ -f "$src/${sealName}" ]; then sha256sum < "$src/${sealName}" | cut -c1-64; exit 0; fi
+  exit "$1"
+}
+[ -f "$src/${sealName}" ] && give_up 0
+mkdir -p "$store" "$work/src" || give_up ${String(snapshotCodes.cannotWrite)}
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 ${heredoc('small', names, token)}${heredoc('hashes', hashes, token)}${heredoc('large', objects, token)}${heredoc(
@@ -65,17 +68,20 @@ ${heredoc('small', names, token)}${heredoc('hashes', hashes, token)}${heredoc('l
   )}${makeSteps}`;
 }
 
-/** Everything is built aside and gets its name by one rename, so that a snapshot is whole or not there. */
-const makeSteps = `changed() { printf %s "$1" >&2; exit ${String(snapshotCodes.changed)}; }
+/**
+ * Everything is built aside and gets its name by one rename, so that a snapshot is whole or not there. Whoever comes first
+ * also removes what killed attempts have left; one that is still at it then finds the finished snapshot.
+ */
+const makeSteps = `changed() { printf %s "$1" >&2; give_up ${String(snapshotCodes.changed)}; }
 refused() {
-  if grep -qi 'no space left\\|quota' "$work/error"; then cat "$work/error" >&2; exit ${String(snapshotCodes.cannotWrite)}; fi
+  if grep -qi 'no space left\\|quota' "$work/error"; then cat "$work/error" >&2; give_up ${String(snapshotCodes.cannotWrite)}; fi
   changed "$(head -n 1 "$work/error")"
 }
 zero() { tr '\\n\\001' '\\000\\n' < "$1"; }
 
-cd "$project" || exit ${String(snapshotCodes.cannotWrite)}
+cd "$project" || give_up ${String(snapshotCodes.cannotWrite)}
 zero "$work/small" | xargs -0 -r cp --parents -t "$work/src" -- 2> "$work/error" || refused
-cd "$work/src" || exit ${String(snapshotCodes.cannotWrite)}
+cd "$work/src" || give_up ${String(snapshotCodes.cannotWrite)}
 zero ../small | xargs -0 -r sha256sum | sed 's/^\\\\//' | cut -c1-64 > ../got
 [ "$(wc -l < ../got)" -eq "$(wc -l < ../small)" ] || changed ''
 head -n "$(wc -l < ../hashes)" ../got | cmp -s - ../hashes ||
@@ -98,14 +104,14 @@ while IFS= read -r line; do
   cp -- "$object" "$path" 2> ../error || refused
 done < ../large
 
-cd "$project" || exit ${String(snapshotCodes.cannotWrite)}
+cd "$project" || give_up ${String(snapshotCodes.cannotWrite)}
 { cat "$work/small" "$work/folders"; sed 's/^[^ ]* //' "$work/large"; } | sort > "$work/known"
 zero "$work/folders" | xargs -0 sh -c 'exec find -H "$@" -mindepth 1 -maxdepth 1 -print0' sh 2> /dev/null |
   tr '\\n\\000' '\\001\\n' | sort | comm -23 - "$work/known" |
   grep -v "^\\./\\.furo\\$\\|/\\.furo-tmp-[^/]*\\$\\|$(printf '\\001')" > "$work/beside"
 link_in() {
   in=$1; shift
-  [ $# -eq 0 ] || ln -s -- "$@" "$work/src/$in/" || exit ${String(snapshotCodes.cannotWrite)}
+  [ $# -eq 0 ] || ln -s -- "$@" "$work/src/$in/" || give_up ${String(snapshotCodes.cannotWrite)}
 }
 folder=.
 set --
@@ -115,11 +121,10 @@ while IFS= read -r entry; do
 done < "$work/beside"
 link_in "$folder" "$@"
 
-cd "$work" || exit ${String(snapshotCodes.cannotWrite)}
-{ paste -d ' ' got small; sed 's/^\\([0-9a-f]*\\)x* /\\1 /' large; sed 's/^/link /' beside; } > src/${sealName} || exit ${String(snapshotCodes.cannotWrite)}
-mv -T src "$src" 2> /dev/null
-[ -f "$src/${sealName}" ] || exit ${String(snapshotCodes.cannotWrite)}
-answer
+cd "$work" || give_up ${String(snapshotCodes.cannotWrite)}
+{ paste -d ' ' got small; sed 's/^\\([0-9a-f]*\\)x* /\\1 /' large; sed 's/^/link /' beside; } > src/${sealName} || give_up ${String(snapshotCodes.cannotWrite)}
+mv -T src "$src" 2> /dev/null && rm -rf "$run"/.new-* 2> /dev/null
+give_up ${String(snapshotCodes.cannotWrite)}
 `;
 
 /**
