@@ -53,6 +53,7 @@ export async function freezeProject(
     const edited = new Set(
       kept.filter(({ why }) => why === 'changedRemotely').map(({ path }) => path),
     );
+    plan.onStep?.({ kind: 'freezing' });
     try {
       return await takeSnapshot(parts.remote, { places, run, edited, signal });
     } catch (error) {

@@ -31,7 +31,9 @@ import { clearSnapshots } from './snapshot';
 
 /** Where a submission stands; `sync` comes with numbers. */
 export type SubmitStep =
-  | { readonly kind: 'checking' | 'connecting' | 'runtime' | 'planning' | 'submitting' }
+  | {
+      readonly kind: 'checking' | 'connecting' | 'runtime' | 'planning' | 'freezing' | 'submitting';
+    }
   | { readonly kind: 'sync'; readonly progress: SyncProgress }
   /** Files that are now different there, because they were changed on the machine or cannot be sent. */
   | { readonly kind: 'kept'; readonly paths: readonly string[] };
