@@ -35,6 +35,8 @@ import {
 
 /** Up to here a file is copied for each run. */
 const smallBytes = 1024 * 1024;
+/** A large file that no run uses is kept this long for the next one. */
+const storeIdleMinutes = 24 * 60;
 /** Copying gigabytes into the store takes its time. */
 const timeoutMs = 30 * 60_000;
 /** How often the same script is sent when the connection breaks; it finds what an earlier one made. */
@@ -107,12 +109,14 @@ function listsOf(manifest: Manifest, edited: ReadonlySet<string>): SnapshotLists
 export async function clearSnapshots(
   remote: Pick<Remote, 'exec'>,
   runs: readonly string[],
-  signal?: AbortSignal,
+  { signal, idleMinutes = storeIdleMinutes }: { signal?: AbortSignal; idleMinutes?: number } = {},
 ): Promise<void> {
   const folders = runs.map(remotePath);
   const [first] = folders;
   if (!first) return;
-  const { command, stdin } = shellScript(clearScript(joinRemote(first, '../../store'), folders));
+  const { command, stdin } = shellScript(
+    clearScript(joinRemote(first, '../../store'), folders, idleMinutes),
+  );
   const result = await remote.exec(command, { stdin, timeoutMs, ...(signal && { signal }) });
   if (result.exitCode === 0) return;
   throw jobFailure('snapshotFailed', { folder: first, detail: result.stderr.trim() });

@@ -66,7 +66,7 @@ async function clear(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await clearSnapshots(remote, [run], signal);
+    await clearSnapshots(remote, [run], { signal });
     return true;
   } catch (error) {
     if (!isCancellation(error)) log.warn(`snapshot ${run} stays: ${String(error)}`);

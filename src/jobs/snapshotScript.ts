@@ -130,9 +130,13 @@ give_up ${String(snapshotCodes.cannotWrite)}
 /**
  * Clears the snapshots of runs: what the seal lists, is still of that kind and was not touched since. What a job wrote,
  * replaced or changed stays. `find` enters no link, so a list that a job has tampered with, or a folder that it has made
- * into a link, leads nowhere else. Objects of the store that no run has used for a day go as well.
+ * into a link, leads nowhere else. Objects of the store that no run has used for so long go as well.
  */
-export function clearScript(store: RemotePath, runs: readonly RemotePath[]): string {
+export function clearScript(
+  store: RemotePath,
+  runs: readonly RemotePath[],
+  idleMinutes: number,
+): string {
   return `LC_ALL=C; export LC_ALL
 clear_run() {
   cd "$1" 2> /dev/null || return
@@ -149,7 +153,7 @@ clear_run() {
 }
 ${runs.map((run) => `( clear_run ${quote(run)} )`).join('\n')}
 store=${quote(store)}
-[ ! -d "$store" ] || find "$store" -type f -links 1 ! -name '*.ok' -ctime +0 -print0 |
+[ ! -d "$store" ] || find "$store" -type f -links 1 ! -name '*.ok' -cmin +${String(idleMinutes)} -print0 |
   xargs -0 -r sh -c 'for object; do rm -f "$object" "$object.ok"; done' sh
 exit 0
 `;

@@ -273,9 +273,14 @@ describe('clearing', () => {
     expect(fs.existsSync(src('a', 'tool.py'))).toBe(false);
     expect(read(src('a', 'out/log.txt')).toString()).toBe('sent along\nmore\n');
     expect(read(src('b', 'data/large.bin')).equals(large)).toBe(true);
+    // Run b uses the large file still; then nobody does, but the next run may.
+    await clearSnapshots(window.remote, [runOf('a')], { idleMinutes: 0 });
+    expect(storeFiles()).toHaveLength(1);
     await clearSnapshots(window.remote, [runOf('b')]);
     expect(fs.existsSync(runOf('b'))).toBe(false);
-    await clearSnapshots(window.remote, [runOf('b')]);
+    expect(storeFiles()).toHaveLength(1);
+    await clearSnapshots(window.remote, [runOf('b')], { idleMinutes: 0 });
+    expect(fs.readdirSync(places.store, { recursive: true }).filter((name) => name.includes('/'))).toEqual([]); // prettier-ignore
     expect(read(inProject('shared/kept.bin')).toString()).toBe('kept');
   });
 
