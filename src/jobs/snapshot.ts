@@ -80,9 +80,14 @@ export async function takeSnapshot(
 }
 
 function snapshotFailure(run: RemotePath, exitCode: number | undefined, detail: string): Error {
-  if (exitCode === snapshotCodes.changed)
-    return jobFailure('snapshotChanged', { path: detail.replace(/^\.\//, '') });
-  if (/no space left|quota/i.test(detail)) return sshFailure('diskFull', { path: run, detail });
+  // The script speaks English whatever the login says.
+  if (/No space left on device|Disk quota exceeded/.test(detail))
+    return sshFailure('diskFull', { path: run, detail });
+  if (exitCode === snapshotCodes.changed) {
+    // Either the path or what cp says about it.
+    const path = /'(?:[^']*\/)?\.\/(.+)'/.exec(detail)?.[1] ?? detail.replace(/^\.\//, '');
+    return jobFailure('snapshotChanged', { path });
+  }
   return jobFailure('snapshotFailed', { folder: run, detail });
 }
 

@@ -73,14 +73,12 @@ ${heredoc('small', names, token)}${heredoc('hashes', hashes, token)}${heredoc('l
  * also removes what killed attempts have left; one that is still at it then finds the finished snapshot.
  */
 const makeSteps = `changed() { printf %s "$1" >&2; give_up ${String(snapshotCodes.changed)}; }
-refused() {
-  if grep -qi 'no space left\\|quota' "$work/error"; then cat "$work/error" >&2; give_up ${String(snapshotCodes.cannotWrite)}; fi
-  changed "$(head -n 1 "$work/error")"
-}
+refused() { changed "$(printf '%s\\n' "$1" | head -n 1)"; }
 zero() { tr '\\n\\001' '\\000\\n' < "$1"; }
 
 cd "$project" || give_up ${String(snapshotCodes.cannotWrite)}
-zero "$work/small" | xargs -0 -r cp --parents -t "$work/src" -- 2> "$work/error" || refused
+# The words of cp go into a variable: on a full disk a file could not take them.
+error=$(zero "$work/small" | xargs -0 -r cp --parents -t "$work/src" -- 2>&1) || refused "$error"
 cd "$work/src" || give_up ${String(snapshotCodes.cannotWrite)}
 zero ../small | xargs -0 -r sha256sum | sed 's/^\\\\//' | cut -c1-64 > ../got
 [ "$(wc -l < ../got)" -eq "$(wc -l < ../small)" ] || changed ''
@@ -89,7 +87,7 @@ head -n "$(wc -l < ../hashes)" ../got | cmp -s - ../hashes ||
 
 put_object() {
   mkdir -p "\${object%/*}"
-  cp -- "$project/$path" ../object 2> ../error || refused
+  error=$(cp -- "$project/$path" ../object 2>&1) || refused "$error"
   [ "$(sha256sum < ../object | cut -c1-64)" = "\${key%x}" ] || changed "$path"
   case $key in *x) chmod 500 ../object ;; *) chmod 400 ../object ;; esac
   rm -f "$object.ok"
@@ -101,7 +99,7 @@ while IFS= read -r line; do
   if [ ! -f "$object" ] || [ ! -f "$object.ok" ] || [ "$object" -nt "$object.ok" ]; then put_object; fi
   mkdir -p "\${path%/*}"
   [ "$can_link" = yes ] && ln "$object" "$path" 2> /dev/null && continue
-  cp -- "$object" "$path" 2> ../error || refused
+  error=$(cp -- "$object" "$path" 2>&1) || refused "$error"
 done < ../large
 
 cd "$project" || give_up ${String(snapshotCodes.cannotWrite)}
@@ -109,6 +107,7 @@ cd "$project" || give_up ${String(snapshotCodes.cannotWrite)}
 zero "$work/folders" | xargs -0 sh -c 'exec find -H "$@" -mindepth 1 -maxdepth 1 -print0' sh 2> /dev/null |
   tr '\\n\\000' '\\001\\n' | sort | comm -23 - "$work/known" |
   grep -v "^\\./\\.furo\\$\\|/\\.furo-tmp-[^/]*\\$\\|$(printf '\\001')" > "$work/beside"
+[ $? -lt 2 ] || give_up ${String(snapshotCodes.cannotWrite)}
 link_in() {
   in=$1; shift
   [ $# -eq 0 ] || ln -s -- "$@" "$work/src/$in/" || give_up ${String(snapshotCodes.cannotWrite)}
@@ -122,7 +121,7 @@ done < "$work/beside"
 link_in "$folder" "$@"
 
 cd "$work" || give_up ${String(snapshotCodes.cannotWrite)}
-{ paste -d ' ' got small; sed 's/^\\([0-9a-f]*\\)x* /\\1 /' large; sed 's/^/link /' beside; } > src/${sealName} || give_up ${String(snapshotCodes.cannotWrite)}
+{ paste -d ' ' got small && sed 's/^\\([0-9a-f]*\\)x* /\\1 /' large && sed 's/^/link /' beside; } > src/${sealName} || give_up ${String(snapshotCodes.cannotWrite)}
 mv -T src "$src" 2> /dev/null && rm -rf "$run"/.new-* 2> /dev/null
 give_up ${String(snapshotCodes.cannotWrite)}
 `;
@@ -165,5 +164,7 @@ function listed(path: string): string {
 
 function heredoc(name: string, lines: readonly string[], token: string): string {
   const text = lines.map((line) => `${line}\n`).join('');
-  return `cat > "$work/${name}" <<'END-${token}'\n${text}END-${token}\n`;
+  const orGiveUp = `|| give_up ${String(snapshotCodes.cannotWrite)}`;
+  // A list cut short by a full disk would pass for a smaller project.
+  return `cat > "$work/${name}" <<'END-${token}' ${orGiveUp}\n${text}END-${token}\n`;
 }

@@ -1,5 +1,5 @@
 // Snapshots of runs through a real OpenSSH server: right in every shell, whole after a cut, deaf to later edits.
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -84,6 +84,23 @@ it('is whole after the session was killed while it was made', async () => {
   await taking;
   expect(contents(join(run(), 'src'))).toEqual(contents(local));
   await eventually(() => fs.readdirSync(run()).length === 1, 'the end of the first attempt');
+});
+
+it.each([4, 24, 300])('says so when the disk is full after %s KiB', async (kibibytes) => {
+  await sync();
+  const runs = join(places.own, 'runs');
+  fs.mkdirSync(runs);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${String(kibibytes)}k`, 'tmpfs', runs]);
+  try {
+    await expect(take()).rejects.toMatchObject({ reason: 'diskFull' });
+    expect(fs.existsSync(join(run(), 'src'))).toBe(false);
+    execFileSync('mount', ['-o', 'remount,size=8m', runs]);
+    await take();
+    // Another file system: the large file is copied.
+    expect(contents(join(run(), 'src'))).toEqual(contents(local));
+  } finally {
+    execFileSync('umount', [runs]);
+  }
 });
 
 it.each(['dash', 'bash'])('is made alike when sh is %s', async (shell) => {

@@ -177,7 +177,7 @@ describe('a snapshot', () => {
     fs.appendFileSync(inProject(path), '!');
     await expect(take('a')).rejects.toMatchObject({ reason: 'snapshotChanged', values: { path } });
     fs.rmSync(inProject(path));
-    await expect(take('a')).rejects.toMatchObject({ reason: 'snapshotChanged' });
+    await expect(take('a')).rejects.toMatchObject({ reason: 'snapshotChanged', values: { path } });
     expect(fs.readdirSync(runOf('a'))).toEqual([]);
     expect(fs.existsSync(places.store) ? storeFiles() : []).toEqual([]);
   });
