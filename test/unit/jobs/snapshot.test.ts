@@ -304,6 +304,8 @@ describe('clearing', () => {
         endedJob(first, n, {
           snapshot: { run, sha256: String(snapshot?.sha256) },
           ...(isLive && { phase: { kind: 'unknown', lastSeenMs: 0 } as const, pjmId: '1' }),
+          // Without statistics nobody can tell how it ended.
+          ...(isLive && { files: { submitFolder: run, stdout: `${run}/none.out` } }),
         }),
       );
     }
