@@ -66,6 +66,7 @@ function* listJobs(scheduler: Scheduler, selection: Selection): Iterable<Simulat
     if (!selection.showsAllUsers && job.spec.user !== selection.user) continue;
     if (job.part.kind === 'bulk' || job.part.kind === 'step') continue;
     const { exitedAt = 0 } = job;
+    if (history && job.hasNoHistory === true) continue;
     if (history && (exitedAt < history.start || exitedAt > history.end)) continue;
     if (!history && isFinalState(job.state)) continue;
     if (ids.length === 0 || ids.some((id) => isSelected(id, job))) yield job;
