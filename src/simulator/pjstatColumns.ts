@@ -128,7 +128,8 @@ export function defaultColumns(form: 'plain' | 'verbose' | 'pattern'): readonly 
 export function renderRow(shown: readonly Column[], values: readonly string[]): string {
   const cells = shown.map(({ width, isCut }, index) => {
     const value = values[index] ?? '';
-    return (isCut ? value.slice(0, width) : value).padEnd(width);
+    if (value.length === width) return value;
+    return isCut === true && value.length > width ? value.slice(0, width) : value.padEnd(width);
   });
   return `${cells.join(' ')}\n`;
 }
