@@ -6,6 +6,7 @@ import { isFinalState, type PjmState } from '../pjm/jobState';
 import { NodePool } from './allocation';
 import { JobCourse, type StopCause } from './jobCourse';
 import { jobPaths } from './jobFiles';
+import { tellLoss } from './jobMessages';
 import type { JobRunner } from './jobRunner';
 import { JobTable } from './jobTable';
 import { LocalTime } from './localTime';
@@ -22,8 +23,6 @@ import { breakJob, holdJob, latestEnd, setState, type SimulatedJob } from './sim
 import { renderStatistics } from './statisticsText';
 import { deletedSteps } from './stepDeletion';
 import { WaitingQueue } from './waitingQueue';
-
-export type { SchedulerSnapshot } from './schedulerSnapshot';
 
 /** What a scheduler is made of. */
 export interface SchedulerParts {
@@ -160,7 +159,6 @@ export class Scheduler implements Disposable {
     return timers;
   }
 
-  /** `byCommand`: the job that a command changed, whose answer waits for the disk. */
   #announce(byCommand?: SimulatedJob): void {
     if (byCommand) this.jobs.touch(byCommand);
     if (this.#isAnnounced) return;
@@ -292,7 +290,10 @@ export class Scheduler implements Disposable {
     for (const { job, cause } of held) this.#enterHold(job, cause);
     this.#after(0, () => {
       for (const job of deleted) this.#cancelWaiting(job, job.deleteReason ?? '-');
-      for (const job of ended) this.#finish(job, 'EXT');
+      for (const job of ended) {
+        if (this.options.showsPjmMessages) tellLoss(job, this.#parts.files);
+        this.#finish(job, 'EXT');
+      }
     });
   }
 }

@@ -243,6 +243,8 @@ function restoreScheduler(
     scheduler.faults.queueSlowdownMs = settings.queueDelaySeconds * 1000;
     scheduler.faults.submitRefusal = settings.submitRefusal;
     scheduler.faults.breaksJobs = settings.breaksJobs;
+    scheduler.faults.closedGroups = settings.closedGroups;
+    scheduler.faults.answerDelayMs = settings.answerDelaySeconds * 1000;
   });
   return { scheduler, state };
 }

@@ -35,6 +35,8 @@ export interface JobSpec {
   readonly statistics: Statistics;
   readonly priority: number;
   readonly isPriorityDefault: boolean;
+  /** Variables that carry an option's value as it was written: `--at`, `-P`. */
+  readonly asGiven?: Readonly<Record<string, string>>;
   /** `--at`. */
   readonly notBefore: number | undefined;
   readonly isRestartable: boolean;

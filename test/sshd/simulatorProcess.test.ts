@@ -153,7 +153,9 @@ it('cleans up after a killed process and runs its jobs again', async () => {
   try {
     furo = await startSimulatedFuro({ root, scheduling: quickScheduling });
     expect(findMarked(machineMarker, instance).filter((pid) => orphans.includes(pid))).toEqual([]);
-    await until(() => readFileSync(output, 'utf8') === 'run\nrun\n');
+    await until(
+      () => readFileSync(output, 'utf8') === 'run\n[INFO] PLE 1700 The job restarts.\nrun\n',
+    );
   } finally {
     await furo?.dispose();
   }

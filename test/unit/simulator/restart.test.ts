@@ -141,6 +141,7 @@ it('does not start an interactive job again whose terminal is gone', async () =>
   void before.run('pjsub --interact -L rscgrp=cx-interactive --sparam wait-time=600', {
     signal: call.signal,
   });
+  await new Promise((resolve) => setImmediate(resolve));
   const bench = new PjmBench({ snapshot: before.scheduler.snapshot() });
   call.abort();
   bench.clock.advance(10_000);
