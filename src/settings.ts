@@ -134,10 +134,21 @@ export function readSettings(get: (key: SettingKey) => unknown): {
       ...(batchRows > 0 && { batchRows }),
       dtype: reader.dtype('inference.dtype'),
     },
-    pollSeconds: Math.max(1, reader.number('poll.intervalSeconds', defaultSettings.pollSeconds)),
+    pollSeconds: pollSecondsOf(
+      reader.number('poll.intervalSeconds', defaultSettings.pollSeconds),
+      reader.text('connection.host', connection.host).trim(),
+    ),
     syncExclude: reader.textList('sync.exclude', []),
   };
   return { settings, problems: reader.problems };
+}
+
+/** A login node of many users is not asked more often than this, whatever a settings file says. */
+export const politePollSeconds = 5;
+
+function pollSecondsOf(seconds: number, host: string): number {
+  const isThisComputer = ['127.0.0.1', '::1', 'localhost'].includes(host);
+  return Math.max(isThisComputer ? 1 : politePollSeconds, seconds);
 }
 
 class SettingReader {

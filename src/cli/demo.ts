@@ -3,6 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from '../base/log';
+import { politePollSeconds } from '../settings';
 import { startSimulatedFuro, type SimulatedFuro } from '../simulator/simulatedFuro';
 import type { Translate } from '../words/translate';
 import { chooseJob } from './chooseJob';
@@ -54,7 +55,7 @@ export function settingsFor(furo: SimulatedFuro): Record<string, unknown> {
     'furo.connection.user': user,
     'furo.connection.identityFile': identityFile,
     'furo.connection.remoteFolder': remoteFolder,
-    'furo.poll.intervalSeconds': 2,
+    'furo.poll.intervalSeconds': politePollSeconds,
   };
 }
 
