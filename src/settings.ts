@@ -101,9 +101,10 @@ export function readSettings(get: (key: SettingKey) => unknown): {
   const promptTemplate = reader.text('inference.promptTemplate', '');
   // 0 leaves the number to the runtime.
   const batchRows = reader.wholeNumber('inference.batchRows', 0);
+  const host = reader.text('connection.host', connection.host).trim();
   const settings: Settings = {
     connection: {
-      host: reader.text('connection.host', connection.host).trim(),
+      host,
       port: reader.wholeNumber('connection.port', connection.port),
       user: reader.text('connection.user', '').trim(),
       identityFile: reader.text('connection.identityFile', '').trim(),
@@ -136,7 +137,7 @@ export function readSettings(get: (key: SettingKey) => unknown): {
     },
     pollSeconds: pollSecondsOf(
       reader.number('poll.intervalSeconds', defaultSettings.pollSeconds),
-      reader.text('connection.host', connection.host).trim(),
+      host,
     ),
     syncExclude: reader.textList('sync.exclude', []),
   };
