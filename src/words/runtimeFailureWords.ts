@@ -26,6 +26,24 @@ const words: Readonly<Record<string, Words>> = {
   inputUnreadable: (t) => t('The input cannot be read. Correct it and run it again.'),
   promptUnclear: (t) =>
     t('It is not clear how a record becomes a prompt. Enter a template in promptTemplate.'),
+  backendAbsent: (t) =>
+    t('The chosen back end is not installed there. Install it, or leave the key backend away.'),
+  deviceUnusable: (t) => t('The torch there has no kernels for this GPU. Install one that has.'),
+  familyUnknown: (t) =>
+    t('The own engine does not know this family of models. Choose the back end transformers.'),
+  gpusTooFew: (t) =>
+    t('More processes were started on a node than it has GPUs. Start one for each GPU.'),
+  inputInvalid: (t) => t('Records of the input cannot be used. Correct them and run it again.'),
+  modelTooLarge: (t) =>
+    t('The model does not fit into the memory of the GPUs. Choose a smaller model or more GPUs.'),
+  rankAbsent: (t) =>
+    t(
+      'A process of the job did not come up. Run it again; if it stays so, ask the computer centre about the node.',
+    ),
+  templateFitsNoRecord: (t) =>
+    t(
+      'The prompt template fits no record. Correct the template, or the names of the fields in the input.',
+    ),
   functionInvalid: (t) => t('The prompt function cannot be used. Correct it and run it again.'),
 };
 

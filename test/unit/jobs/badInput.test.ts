@@ -361,7 +361,7 @@ it('says all of it in English', () => {
       "program not there": "The file gone.py is not in this folder. Nothing was sent.",
       "refused by the site": "pjsub refused the job. It says: [ERR.] PJM 0079 pjsub Your points are used up.",
       "remote folder not writable": "Nothing was submitted: you may not write to ROOT/data/group1/researcher/file/furo/project-HASH/.furo on the machine (Failure). Choose another remote folder, for example /data/group1/USER/furo.",
-      "remote folder of another owner": "Nothing was submitted: you may not write to ROOT/data/group1/researcher/closed/project-HASH/.furo/manifest.json on the machine (). Choose another remote folder, for example /data/group1/USER/furo.",
+      "remote folder of another owner": "Nothing was submitted: you may not write to ROOT/data/group1/researcher/closed/project-HASH/.furo/manifest.json on the machine (no reason given). Choose another remote folder, for example /data/group1/USER/furo.",
       "remote folder of others": "You may not write or read /data/group9/project-HASH/.furo/manifest.json on the machine. Choose another remote folder or change its rights.",
       "settings missing": "Furo Workflows needs these settings first: furo.connection.host, furo.connection.remoteFolder. They belong to your computer, not to the project.",
       "unknown host key": "Not connected: you did not accept the key of 127.0.0.1 (SHA256:X). Nothing was sent.",

@@ -156,7 +156,7 @@ describe('why a program gave up', () => {
     const failure = { reason, message: 'The words of furo_infer.' };
     const text = causeText({ failure }, inJapanese);
     expect(text).toMatch(
-      /^[^A-Za-z]*[ぁ-ヿ一-鿿].*。.* プログラムのメッセージ: The words of furo_infer\.$/,
+      /[ぁ-ヿ一-鿿].*。.*ください.*。 プログラムのメッセージ: The words of furo_infer\.$/,
     );
     expect(causeText({ failure }, english)).toMatch(
       /^[A-Z].*\. It says: The words of furo_infer\.$/,
