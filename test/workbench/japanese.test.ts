@@ -45,7 +45,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
     await workbench.page.keyboard.press('Enter');
     await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
     await workbench.row(/few.*実行中/).waitFor({ timeout: 60_000 });
-    await workbench.pictures('ja-3-running');
+    await workbench.picture('ja-3-running');
     await workbench.page.reload();
     await workbench.row(/few.*(実行中|完了)/).waitFor({ timeout: 60_000 });
     await workbench.picture('ja-3-reloaded');

@@ -62,13 +62,13 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
         .getByText('24 records')
         .first()
         .waitFor({ timeout: 30_000 });
-      await workbench.pictures('4-running');
+      await workbench.picture('4-running');
     });
 
     it('goes on after the window was reloaded in the middle', async () => {
       await workbench.page.reload();
       await workbench.row(/questions.*running/).waitFor({ timeout: 60_000 });
-      await workbench.picture('5-reloaded');
+      await workbench.pictures('5-reloaded');
     });
 
     it('tells the end once, and opens the answers as a table', async () => {

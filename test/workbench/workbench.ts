@@ -172,10 +172,12 @@ export class Workbench {
   }
 
   async #useTheme(dark: boolean): Promise<void> {
-    const file = join(this.editor.userData, 'User', 'settings.json');
-    const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
     const theme = dark ? 'Default Dark Modern' : 'Default Light Modern';
-    writeFileSync(file, JSON.stringify({ ...settings, 'workbench.colorTheme': theme }, null, 2));
+    for (const folder of ['User', 'Machine']) {
+      const file = join(this.editor.userData, folder, 'settings.json');
+      const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      writeFileSync(file, JSON.stringify({ ...settings, 'workbench.colorTheme': theme }, null, 2));
+    }
     await this.page.locator(dark ? '.monaco-workbench.vs-dark' : '.monaco-workbench.vs').waitFor();
     // The page of results hears of it a moment later.
     await this.page.waitForTimeout(500);
