@@ -135,10 +135,7 @@ export function readSettings(get: (key: SettingKey) => unknown): {
       ...(batchRows > 0 && { batchRows }),
       dtype: reader.dtype('inference.dtype'),
     },
-    pollSeconds: pollSecondsOf(
-      reader.number('poll.intervalSeconds', defaultSettings.pollSeconds),
-      host,
-    ),
+    pollSeconds: pollSecondsOf(reader, host),
     syncExclude: reader.textList('sync.exclude', []),
   };
   return { settings, problems: reader.problems };
@@ -147,7 +144,8 @@ export function readSettings(get: (key: SettingKey) => unknown): {
 /** A login node of many users is not asked more often than this, whatever a settings file says. */
 export const politePollSeconds = 5;
 
-function pollSecondsOf(seconds: number, host: string): number {
+function pollSecondsOf(reader: SettingReader, host: string): number {
+  const seconds = reader.number('poll.intervalSeconds', defaultSettings.pollSeconds);
   const isThisComputer = ['127.0.0.1', '::1', 'localhost'].includes(host);
   return Math.max(isThisComputer ? 1 : politePollSeconds, seconds);
 }
