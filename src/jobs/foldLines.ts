@@ -19,6 +19,8 @@ export class LineFolder {
   #pending = '';
   /** The last state of the pending line that a `\r` completed. */
   #drawn = '';
+  /** The pending line has a `\r`, so it is drawn over itself. */
+  #isBar = false;
   #isFresh = false;
   /** The beginning of the pending line was passed on, so no line may come in between. */
   #isSplit = false;
@@ -36,7 +38,7 @@ export class LineFolder {
     this.#isFresh = false;
     if (this.#pending === '' || this.#isSplit) return '';
     this.#watched ??= { sinceMs: nowMs, shown: undefined };
-    if (this.#drawn === '' || state === '' || state === this.#watched.shown) return '';
+    if (!this.#isBar || state === '' || state === this.#watched.shown) return '';
     if (nowMs - this.#watched.sinceMs < glanceMs) return '';
     this.#watched = { sinceMs: nowMs, shown: state };
     this.#drawn = state;
@@ -56,6 +58,7 @@ export class LineFolder {
     const pending = lines.pop() ?? '';
     const whole = lines.map((line) => this.#finish(fold(line))).join('');
     this.#pending = dropOverwritten(pending);
+    this.#isBar ||= pending.includes('\r');
     this.#drawn = lastDrawn(pending) ?? this.#drawn;
     if (this.#pending.length <= longestLine) return whole;
     const part = fold(this.#pending);
@@ -70,6 +73,7 @@ export class LineFolder {
     const isShown = line === this.#watched?.shown;
     this.#watched = undefined;
     this.#drawn = '';
+    this.#isBar = false;
     this.#isSplit = false;
     return isShown ? '' : `${line}\n`;
   }
