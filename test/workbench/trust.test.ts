@@ -1,6 +1,7 @@
 // In Restricted Mode nothing connects or runs, whatever a person tries, and the view says how to go on.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CountingDoor } from './countingDoor';
 import { Workbench, workbenchObstacle } from './workbench';
@@ -63,11 +64,11 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await workbench.toast(refusal).waitFor({ state: 'hidden' });
     }
 
-    /** The editor where a person trusts a folder, or takes it back. */
-    async function answerTrust(button: RegExp): Promise<void> {
+    /** The editor where a person trusts a folder, or takes it back; it lies over the whole window. */
+    async function manageTrust(change: (editor: Locator) => Promise<void>): Promise<void> {
       await workbench.command('Workspaces: Manage Workspace Trust');
-      const editor = workbench.page.locator('.workspace-trust-editor');
-      await editor.getByRole('button', { name: button }).first().click();
+      await change(workbench.page.locator('.workspace-trust-editor'));
+      await workbench.page.keyboard.press('Escape');
     }
 
     it('offers no run in the menu', async () => {
@@ -92,7 +93,13 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     });
 
     it('connects and runs once the folder is trusted', async () => {
-      await answerTrust(/^Trust\b/);
+      await manageTrust(async (editor) => {
+        await editor
+          .getByRole('button', { name: /^Trust\b/ })
+          .first()
+          .click();
+        await editor.getByText('You trust this folder').waitFor();
+      });
       await workbench.page.keyboard.press('Control+Shift+E');
       const long = await workbench.unfold('scripts', 'long.sh');
       await workbench.choose(long, 'Run on Furo cx-single');
@@ -103,7 +110,12 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     });
 
     it('leaves a live job of the list alone when the trust is taken back', async () => {
-      await answerTrust(/^Don.t Trust\b/);
+      // A folder on a server is untrusted by taking it out of the list.
+      await manageTrust(async (editor) => {
+        const folder = editor.locator('.monaco-list-row').first();
+        await folder.hover();
+        await folder.getByRole('button', { name: 'Delete Path' }).click();
+      });
       // The window starts its extensions anew, and writes its memory down every few seconds only.
       await workbench.page.waitForTimeout(6000);
       door.reset();
@@ -134,6 +146,8 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await workbench.picture('no-folder');
       await workbench.page.keyboard.press(keys['furo.runOnCxShare']);
       await workbench.toast('No folder is open. Open the folder with your prompts').waitFor();
+      // The toast slides in.
+      await workbench.page.waitForTimeout(500);
       await workbench.picture('no-folder-run');
       expect(door.count).toBe(0);
     });
