@@ -11,48 +11,42 @@ export interface TarMember {
 }
 
 const BLOCK = 512;
-/** Files read at once, ahead of what is sent. */
-const READ_AHEAD = 16;
-/** Parts are collected to about this size, so that a thousand small files are not a thousand writes. */
-const PART_BYTES = 64 * 1024;
+/** Files read at once, while as many before them are sent. */
+const READ_AHEAD = 32;
 
 /** The archive in parts. `mtimeSeconds` is the time of every member. Throws when a file is not as long as was said. */
 export async function* tarParts(
   members: Iterable<TarMember>,
   mtimeSeconds: number,
 ): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const { member, content } of readAhead(members)) {
-    for (const part of [
+  for await (const group of readAhead(members)) {
+    const parts = group.flatMap(({ member, content }) => [
       ...headers(member, content.length, mtimeSeconds),
       content,
       padding(content.length),
-    ]) {
-      parts.push(part);
-      bytes += part.length;
-    }
-    if (bytes < PART_BYTES) continue;
+    ]);
     yield Buffer.concat(parts);
-    parts = [];
-    bytes = 0;
   }
-  yield Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
+  yield Buffer.alloc(2 * BLOCK);
 }
 
 async function* readAhead(
   members: Iterable<TarMember>,
-): AsyncGenerator<{ member: TarMember; content: Buffer }> {
-  const waiting: { member: TarMember; content: Promise<Buffer> }[] = [];
+): AsyncGenerator<readonly { member: TarMember; content: Buffer }[]> {
+  let group: Promise<{ member: TarMember; content: Buffer }>[] = [];
+  let next: typeof group = [];
+  const read = async (member: TarMember) => ({ member, content: await readMember(member) });
   for (const member of members) {
-    const content = readMember(member);
+    const reading = read(member);
     // It is awaited in its turn; until then a failure is no unhandled one.
-    content.catch(() => undefined);
-    waiting.push({ member, content });
-    const first = waiting.length >= READ_AHEAD ? waiting.shift() : undefined;
-    if (first) yield { member: first.member, content: await first.content };
+    reading.catch(() => undefined);
+    next.push(reading);
+    if (next.length < READ_AHEAD) continue;
+    if (group.length > 0) yield await Promise.all(group);
+    group = next;
+    next = [];
   }
-  for (const { member, content } of waiting) yield { member, content: await content };
+  yield await Promise.all([...group, ...next]);
 }
 
 async function readMember({ content }: TarMember): Promise<Buffer> {
@@ -97,7 +91,8 @@ function header({ name, mode, size, mtimeSeconds, type }: HeaderFields): Buffer 
   block.write('        ', 148, 'latin1');
   block.write(type, 156, 'latin1');
   block.write('ustar\u000000', 257, 'latin1');
-  const sum = block.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (const byte of block) sum += byte;
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return block;
 }

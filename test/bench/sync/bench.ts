@@ -20,6 +20,7 @@ interface Config {
   readonly proxyMs: number;
   readonly runs: number;
   readonly mib: number;
+  readonly work: 'small' | 'large';
 }
 
 const config = JSON.parse(process.argv[2] ?? '') as Config;
@@ -102,11 +103,12 @@ const words = 'def return import model tokens batch for in range self torch conf
 
 /** Source text of some kilobytes; every file is different. */
 function source(seed: number): string {
-  let state = seed * 2654435761 + 12345;
+  let state = Math.imul(seed + 1, 0x9e3779b1);
   let text = '';
   while (text.length < 5_900) {
-    state = (state * 1103515245 + 12345) >>> 0;
-    text += `${words[state % words.length] ?? ''}_${(state >>> 8).toString(36)}${state % 7 ? ' ' : '\n'}`;
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    const word = words[(state >>> 16) % words.length] ?? '';
+    text += `${word}_${(state >>> 8).toString(36)}${state & 0x70000 ? ' ' : '\n'}`;
   }
   return text;
 }
@@ -175,7 +177,10 @@ async function smallFiles(remote: SshConnection): Promise<void> {
   row('no-op sync of 2,000 files', same, '<= 0.3 x rsync warm');
   const three = await compare(
     {
-      ours: () => sync(remote, project, 'same'),
+      ours: async () => {
+        const { uploaded } = await sync(remote, project, 'same');
+        if (uploaded !== 3) throw new Error(`${uploaded} files instead of 3`);
+      },
       'rsync warm': () => rsync(warm(), `${project}/`, remoteName(there('same-rsync'))),
     },
     config.runs,
@@ -196,13 +201,18 @@ async function largeFile(remote: SshConnection): Promise<void> {
     fs.mkdirSync(there('up'));
     fs.mkdirSync(at('down'));
   };
-  const delay = monitorEventLoopDelay({ resolution: 1 });
+  const delays = { p99: 0, max: 0 };
+  const atFirst = process.memoryUsage().rss;
   let peak = 0;
   const sampler = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 20);
   const watched = async (work: () => Promise<unknown>): Promise<void> => {
+    // A new one each time: what happens while it is off would count as one long delay.
+    const delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
     await work();
     delay.disable();
+    delays.p99 = Math.max(delays.p99, delay.percentile(99) / 1e6);
+    delays.max = Math.max(delays.max, delay.max / 1e6);
   };
   const bar = config.delayMs > 0 ? '<= 0.5 x scp' : '<= 1.1 x scp';
   const up = await compare(
@@ -235,12 +245,15 @@ async function largeFile(remote: SshConnection): Promise<void> {
   );
   row(`${config.mib} MiB down`, down, bar);
   clearInterval(sampler);
-  const p99 = (delay.percentile(99) / 1e6).toFixed(1);
-  const max = (delay.max / 1e6).toFixed(1);
+  const p99 = delays.p99.toFixed(1);
+  const max = delays.max.toFixed(1);
   console.log(
     `| event loop delay in these transfers | p99 ${p99} ms, longest ${max} ms | | <= 50 ms |`,
   );
-  console.log(`| peak memory of the process | ${(peak / 2 ** 20).toFixed(0)} MiB | | <= 150 MB |`);
+  const grown = ((peak - atFirst) / 2 ** 20).toFixed(0);
+  console.log(
+    `| peak memory of the process | ${(peak / 2 ** 20).toFixed(0)} MiB (+ ${grown}) | | <= 150 MB |`,
+  );
 }
 
 async function connecting(): Promise<void> {
@@ -287,7 +300,7 @@ async function main(): Promise<void> {
     fs.writeFileSync(at('known_hosts'), known.replace(/\]:\d+/, `]:${port}`));
   }
   fs.mkdirSync(at('there'));
-  makeProject();
+  if (config.work === 'small') makeProject();
   const { delayMs, link, runs } = config;
   const load = fs.readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? '';
   console.log(
@@ -297,10 +310,11 @@ async function main(): Promise<void> {
   execFileSync('ssh', [...warm(), '-M', '-f', '-N', '-p', String(port), host], { stdio: 'ignore' });
   const remote = connection();
   await remote.connect();
-  await connecting();
-  await roundTrips();
-  await smallFiles(remote);
-  await largeFile(remote);
+  if (config.work === 'small') {
+    await connecting();
+    await roundTrips();
+    await smallFiles(remote);
+  } else await largeFile(remote);
   remote.dispose();
   execFileSync('ssh', [...warm(), '-O', 'exit', host], { stdio: 'ignore' });
   proxy?.stop();

@@ -1,6 +1,6 @@
 /**
  * Prints how long a sync takes beside the system's rsync, scp and tar, against Debian's sshd:
- * `node test/bench/sync/run.mjs [--runs 5] [--mib 1024] [--delays 0,50]`.
+ * `node test/bench/sync/run.mjs [--runs 5] [--mib 1024] [--delays 0,50] [--work small,large]`.
  * A delay is a round trip in milliseconds between two network namespaces (needs root and /dev/net/tun); where these
  * cannot be made, a delaying TCP proxy stands in, which says less about large files.
  */
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '5' },
     mib: { type: 'string', default: '1024' },
     delays: { type: 'string', default: '0,50' },
+    work: { type: 'string', default: 'small,large' },
   },
 });
 
@@ -105,7 +106,7 @@ async function measure(delayMs, bundle) {
   }
   startServer(ends.server, host, port);
   await new Promise((resolve) => setTimeout(resolve, 700));
-  const config = {
+  const common = {
     folder,
     host,
     port,
@@ -115,11 +116,15 @@ async function measure(delayMs, bundle) {
     runs: +values.runs,
     mib: +values.mib,
   };
-  const words = [...ends.client, process.execPath, bundle, JSON.stringify(config)];
-  await new Promise((resolve, reject) => {
-    const child = spawn(words[0], words.slice(1), { stdio: 'inherit' });
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`exit ${code}`))));
-  });
+  // A process each, so that the memory of large files is not that of the small ones before.
+  for (const work of values.work.split(',')) {
+    const config = JSON.stringify({ ...common, work });
+    const words = [...ends.client, process.execPath, bundle, config];
+    await new Promise((resolve, reject) => {
+      const child = spawn(words[0], words.slice(1), { stdio: 'inherit' });
+      child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`exit ${code}`))));
+    });
+  }
 }
 
 function stop() {
