@@ -7,12 +7,13 @@ import { harmless } from './terminal';
 
 export function terminalPrompts(t: Translate): SshPrompts {
   return {
-    async confirmHostKey({ host, keyType, fingerprint }, signal) {
+    async confirmHostKey({ host, keyType, fingerprint, storedIn }, signal) {
       const question = t(
-        'The machine {0} is not known yet. Its {1} key has the fingerprint\n  {2}\nDo you trust it? Type yes: ',
+        'The machine {0} is not known yet. Its {1} key has the fingerprint\n  {2}\nIf you trust it, it is stored in {3}. Do you trust it? Type yes: ',
         host,
         keyType,
         fingerprint,
+        storedIn,
       );
       return (await ask(question, { signal, echo: true })) === 'yes';
     },

@@ -55,7 +55,8 @@ describe('the host key', () => {
       encoding: 'utf8',
     }).split(' ')[1];
     const { host, port } = side.server;
-    expect(asked).toEqual([{ host, port, keyType: 'ssh-ed25519', fingerprint }]);
+    const stored = { storedIn: side.trustFile, name: `[${host}]:${port}` };
+    expect(asked).toEqual([{ host, port, keyType: 'ssh-ed25519', fingerprint, ...stored }]);
     expect(statSync(side.trustFile).mode & 0o777).toBe(0o600);
     const found = execFileSync('ssh-keygen', ['-F', `[${host}]:${port}`, '-f', side.trustFile]);
     expect(found.toString()).toContain(side.server.hostKeyLine);

@@ -318,7 +318,7 @@ it('says all of it in English', () => {
       "duplicate ids": "in.jsonl, line 4 has the id "a", as line 1 has. Nothing was sent. Give each record an id of its own.",
       "elapse over the limit": "pjsub refused the job. It says: [ERR.] PJM 0057 pjsub elapse=9999999 is greater than the upper limit (604800).",
       "empty input": "in.jsonl holds no record. Nothing was sent. Write one JSON object on each line.",
-      "host key changed": "Connection refused, nothing was sent: the key of 127.0.0.1 is not the one that is remembered in ROOT/client/known_hosts:1. Its fingerprint is now SHA256:X. Somebody may be in between, or the machine was set up anew. Ask the computer centre; if the new key is right, remove the old line and connect again.",
+      "host key changed": "Connection refused, nothing was sent: the key of 127.0.0.1 is not the one that is remembered in ROOT/client/known_hosts:1. Its fingerprint is now SHA256:X. Somebody may be in between, or the machine was set up anew. Ask the computer centre. To see the remembered key: ssh-keygen -l -F "[127.0.0.1]:PORT" -f "ROOT/client/known_hosts". Only if the new key is right, remove the old one with ssh-keygen -R "[127.0.0.1]:PORT" -f "ROOT/client/known_hosts" and connect again.",
       "input not there": "The file in.jsonl is not in this folder. Nothing was sent.",
       "key file not there": "The key file ROOT/client/nothing cannot be read (ENOENT: no such file or directory, open 'ROOT/client/nothing').",
       "key file without a key": "The key file ROOT/client/nothing cannot be read (Unsupported key format).",
