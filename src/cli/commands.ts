@@ -71,6 +71,8 @@ function stepText(step: SubmitStep, t: Translate): string {
       return t('Sending the runtime');
     case 'planning':
       return t('Planning');
+    case 'freezing':
+      return t('Freezing the files of this run');
     case 'submitting':
       return t('Submitting');
     case 'kept':

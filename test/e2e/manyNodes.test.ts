@@ -83,7 +83,8 @@ describe.skipIf(!canRun && process.env['CI'] !== 'true')('an inference over two 
 
   /** Submits the script of `job` with the command of the runtime changed by `change`. */
   async function submitChanged(job: WorkflowJob, change: (line: string) => string): Promise<Job> {
-    const places = { projectFolder: bench.workspace, runtimeFolder, jobFile: '/no/job.json' };
+    const { workspace } = bench;
+    const places = { startFolder: workspace, projectFolder: workspace, runtimeFolder, jobFile: '/no/job.json' }; // prettier-ignore
     const body = renderBody(job, places).map(change);
     const request = requestOf(job, findGroup(job.settings.resourceGroup));
     bench.write('changed.sh', renderScript(request, body));

@@ -148,6 +148,8 @@ function stepText(kind: Exclude<SubmitStep['kind'], 'sync' | 'kept'>): string {
       return vscode.l10n.t('sending the runtime');
     case 'planning':
       return vscode.l10n.t('planning');
+    case 'freezing':
+      return vscode.l10n.t('freezing the files of this run');
     case 'submitting':
       return vscode.l10n.t('submitting');
   }

@@ -347,6 +347,7 @@ describe('pjmCommands', () => {
 
   it('knows the other commands', () => {
     expect(pjsubWords('job.sh')).toEqual(['pjsub', 'job.sh']);
+    expect(pjsubWords('job.sh', { A: '1', B: '2' })).toEqual(['pjsub', '-x', 'A=1,B=2', 'job.sh']);
     expect(pjdelWords('1_2')).toEqual(['pjdel', '1_2']);
     expect(pjstatTableWords('live')).toEqual(['pjstat', '-v']);
     expect(pjstatTableWords('ended')).toEqual(['pjstat', '-H', '-v']);
