@@ -21,6 +21,7 @@ export interface Settings extends WorkflowDefaults {
   /** Seconds between two questions to PJM while jobs live. */
   readonly pollSeconds: number;
   readonly syncExclude: readonly string[];
+  readonly syncInclude: readonly string[];
 }
 
 /** A setting with a value that cannot be used; the default stands in for it. */
@@ -55,6 +56,7 @@ export const defaultSettings: Settings = {
   },
   pollSeconds: 30,
   syncExclude: [],
+  syncInclude: [],
 };
 
 /** Keys below `furo.`, for the manifest test. */
@@ -85,6 +87,7 @@ export const settingKeys = [
   'inference.dtype',
   'poll.intervalSeconds',
   'sync.exclude',
+  'sync.include',
 ] as const;
 
 export type SettingKey = (typeof settingKeys)[number];
@@ -136,6 +139,7 @@ export function readSettings(get: (key: SettingKey) => unknown): {
     },
     pollSeconds: Math.max(1, reader.number('poll.intervalSeconds', defaultSettings.pollSeconds)),
     syncExclude: reader.textList('sync.exclude', []),
+    syncInclude: reader.textList('sync.include', []),
   };
   return { settings, problems: reader.problems };
 }

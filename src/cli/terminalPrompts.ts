@@ -30,7 +30,8 @@ export function terminalPrompts(t: Translate): SshPrompts {
   };
 }
 
-async function ask(
+/** The answer typed at a terminal; undefined where there is none. */
+export async function ask(
   question: string,
   { signal, echo }: { signal: AbortSignal; echo: boolean },
 ): Promise<string | undefined> {

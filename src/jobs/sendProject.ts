@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFailure } from '../base/failure';
 import type { RemotePath } from '../ssh/remote';
-import { syncProject, type SyncSummary } from '../sync/upload';
+import { syncProject, type SyncNotes, type SyncSummary } from '../sync/upload';
 import type { WorkflowJob } from '../workflow/workflow';
 import { checkInput } from './checkInput';
 import { jobFailure } from './failures';
@@ -30,7 +30,9 @@ export async function sendProject(
     remoteFolder: places.project,
     exclude: plan.exclude,
     // Data is often left out of version control, but the job cannot run without its own file.
-    include: [neededPath(plan.job)],
+    needed: [neededPath(plan.job)],
+    ...(plan.include && { include: plan.include }),
+    ...(plan.confirmRemovals && { confirmRemovals: plan.confirmRemovals }),
     ...(signal && { signal }),
     onProgress: (progress) => onStep?.({ kind: 'sync', progress }),
   });
@@ -65,14 +67,19 @@ export async function freezeProject(
 }
 
 /** What was not sent is told, and stops the job when it is the very file that the job is about. */
-function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary): void {
+function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary & SyncNotes): void {
+  const { spared, normalised, purged, missing } = summary;
   log.info(`sync: ${summary.uploaded} sent, ${summary.unchanged} unchanged`);
+  if (spared.length + normalised.length + purged.length > 0)
+    plan.onStep?.({ kind: 'notes', notes: summary });
   const kept = [
     ...summary.kept.map(({ path, why }) => ({ path, detail: why })),
     ...summary.skippedLinks.map((path) => ({ path, detail: 'link' })),
   ];
   for (const { path, detail } of kept)
     log.warn(`sync: ${path} was not sent as it is here (${detail})`);
+  const [absent] = missing;
+  if (absent !== undefined) throw jobFailure('inputNotSent', { path: absent, detail: 'link' });
   const needed = kept.find(
     ({ path, detail }) => path === neededPath(plan.job) && detail !== 'bothChanged',
   );

@@ -8,7 +8,7 @@ import { findGroup } from '../pjm/furo';
 import { renderScript } from '../pjm/render';
 import { parseScript, toJobRequest } from '../pjm/script';
 import { joinRemote, type Remote, type RemotePath } from '../ssh/remote';
-import type { SyncProgress, SyncSummary } from '../sync/upload';
+import type { SyncNotes, SyncProgress, SyncSummary } from '../sync/upload';
 import { requestOf } from '../workflow/expand';
 import { renderJobFile } from '../workflow/jobFile';
 import { renderBody } from '../workflow/launchLine';
@@ -35,6 +35,8 @@ export type SubmitStep =
       readonly kind: 'checking' | 'connecting' | 'runtime' | 'planning' | 'freezing' | 'submitting';
     }
   | { readonly kind: 'sync'; readonly progress: SyncProgress }
+  /** What a person should know about a sync that went well. */
+  | { readonly kind: 'notes'; readonly notes: SyncNotes }
   /** Files that are now different there, because they were changed on the machine or cannot be sent. */
   | { readonly kind: 'kept'; readonly paths: readonly string[] };
 
@@ -45,6 +47,10 @@ export interface SubmitPlan {
   /** Absolute folder on the machine. */
   readonly remoteFolder: RemotePath;
   readonly exclude: readonly string[];
+  /** Sent in spite of ignore files and `exclude`; both in .gitignore's language. */
+  readonly include?: readonly string[];
+  /** Asked before more files are removed there than is usual. */
+  readonly confirmRemovals?: (paths: readonly string[]) => Promise<boolean>;
   /** `user@host:port`. */
   readonly target: string;
   /** Submits also what the runtime's plan calls too large. */

@@ -49,6 +49,15 @@ export const syncFailureWords: Readonly<Record<SyncFailureReason, FailureWords>>
       ),
     actions: [],
   },
+  namesCollide: {
+    text: (t, v) =>
+      t(
+        '{0} and {1} have the same name on the machine, so one would replace the other. Nothing was sent. Rename one, or leave it out with .furoignore.',
+        v('path'),
+        v('other'),
+      ),
+    actions: [],
+  },
   manifestUnreadable: {
     text: (t, v) =>
       t(

@@ -108,6 +108,19 @@ describe('a job', () => {
   });
 });
 
+it('previews and sends a folder without a job', async () => {
+  bench.write('.furoignore', 'secret/\n');
+  bench.write('secret/key', 'mine');
+  const preview = await furo('sync', '--preview');
+  expect([preview.code, preview.stderr]).toEqual([0, '']);
+  expect(preview.stdout).toMatch(/^Preview of the sync. Nothing was sent.\n/);
+  expect(preview.stdout).toMatch(/^ {2}hello\.sh +\d+ B +new$/m);
+  expect(preview.stdout).toMatch(/^ {2}secret\/ +\.furoignore:1 "secret\/"$/m);
+  expect((await furo('sync')).stdout).toContain('2 sent, 0 removed, 0 unchanged');
+  expect((await furo('sync')).stdout).toContain('0 sent, 0 removed, 2 unchanged');
+  expect((await furo('sync', '--preview')).stdout).toMatch(/^Unchanged \(2\)$/m);
+});
+
 it('that was killed during pjsub is followed by one that finds the job', async () => {
   const called = join(bench.root, 'called');
   bench.wrapCommand('pjsub', [`touch ${called}; sleep 0.7`, 'exec $real "$@"']);

@@ -35,6 +35,7 @@ const others: Readonly<
   'inference.dtype': ['float32', 'inference.dtype', 'float32'],
   'poll.intervalSeconds': [60, 'pollSeconds', 60],
   'sync.exclude': [['*.bin'], 'syncExclude', ['*.bin']],
+  'sync.include': [['*.bin'], 'syncInclude', ['*.bin']],
 };
 
 function at(value: unknown, place: string): unknown {

@@ -56,4 +56,15 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
     await view.getByText(/q-0?1/).first().waitFor({ timeout: 30_000 });
     await workbench.picture('ja-5-results');
   });
+
+  it('previews the sync in Japanese, from the button of the Furo view', async () => {
+    writeFileSync(join(workbench.folder, '.furoignore'), '*.secret\n');
+    writeFileSync(join(workbench.folder, 'a.secret'), 'mine');
+    await workbench.row(/few/).hover();
+    await workbench.page.getByRole('button', { name: '同期をプレビュー' }).first().click();
+    const text = workbench.page.locator('.editor-instance .view-lines').first();
+    await text.getByText(/同期のプレビューです/).waitFor({ timeout: 30_000 });
+    await text.getByText(/a\.secret.*\.furoignore:1/).waitFor();
+    await workbench.picture('ja-6-preview-sync');
+  });
 });

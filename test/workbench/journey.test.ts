@@ -1,5 +1,5 @@
 // The whole way in the real workbench: right-click, queue, output, reload in the middle, results. With pictures.
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Workbench, workbenchObstacle } from './workbench';
@@ -101,6 +101,21 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
     });
 
+    it('previews the sync: what is sent, what is left out, and by which rule', async () => {
+      writeFileSync(join(workbench.folder, '.furoignore'), '# not for the machine\nsecret/\n');
+      mkdirSync(join(workbench.folder, 'secret'));
+      writeFileSync(join(workbench.folder, 'secret/plan.txt'), 'mine');
+      writeFileSync(join(workbench.folder, 'scripts/windows.sh'), '#!/bin/bash\r\necho hi\r\n');
+      await showExplorer();
+      await workbench.choose(await workbench.unfold('scripts', 'windows.sh'), 'Preview Sync');
+      const text = workbench.page.locator('.editor-instance .view-lines').first();
+      // The editor shows spaces as ones that do not break.
+      await text.getByText(/Preview\sof\sthe\ssync\.\sNothing\swas\ssent/).waitFor({ timeout: 30_000 }); // prettier-ignore
+      await text.getByText(/secret\/.*\.furoignore:2\s"secret\/"/).waitFor();
+      await text.getByText(/scripts\/windows\.sh/).waitFor();
+      await workbench.picture('8-preview-sync');
+    });
+
     it('refuses a script that PJM would refuse, and says why before anything is sent', async () => {
       await showExplorer();
       await workbench.choose(
@@ -108,7 +123,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
         'Run on Furo cx-single',
       );
       await workbench.toast(/no resource group cx-singel. Did you mean cx-single/).waitFor();
-      await workbench.picture('8-refused');
+      await workbench.picture('9-refused');
       await workbench.command('Notifications: Clear All Notifications');
     });
 
@@ -120,7 +135,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await workbench.row(/long.*running/).waitFor({ timeout: 60_000 });
       await workbench.choose(row, /Cancel Job/);
       await workbench.dialogButton('Cancel Job').waitFor();
-      await workbench.picture('9-cancel');
+      await workbench.picture('10-cancel');
       await workbench.dialogButton('Cancel Job').click();
       await workbench.row(/long.*cancelled/).waitFor({ timeout: 60_000 });
     });
