@@ -1,4 +1,6 @@
 // Output as lines: whatever the pieces, the same text.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LineFolder } from '../../../src/jobs/foldLines';
@@ -105,5 +107,22 @@ describe('LineFolder', () => {
     expect(folded(Buffer.from([0x61, 0xff, 0x62, 0x0a, 0xe6, 0x8e]), [3])).toBe(
       'a\uFFFDb\n\uFFFD\n',
     );
+  });
+});
+
+describe('outputs of real jobs on Furo', () => {
+  it.each([
+    ['infer_device_map_on_1node4gpu.sh.1996132.out', 17, '17/17 [00:06<00:00,  2.79it/s]'],
+    ['inference_on_1gpu.sh.1996122.out', 4, '4/4 [00:02<00:00,  1.88it/s]'],
+  ])('%s: one line for the bar, all others as they are', (name, shards, last) => {
+    const captured = readFileSync(join(import.meta.dirname, '../../fixtures/furo', name), 'utf8');
+    // As tqdm writes: a carriage return before each state of the bar.
+    const written = captured.replaceAll(/\n(?=Loading checkpoint shards: )/g, '\r');
+    expect(written.split('\r')).toHaveLength(shards + 2);
+    const bar = /^Loading checkpoint shards: .*\n/gm;
+    const shown = folded(Buffer.from(written), [100, 700, 701, 702, 1500]);
+    expect(shown.match(bar)).toEqual([expect.stringContaining(last)]);
+    expect(shown.replaceAll(bar, '')).toBe(captured.replaceAll(bar, '').replace('\n\n', '\n'));
+    expect(shown).toContain('\n+ cd /data/group1/user1/exp\n');
   });
 });
