@@ -104,9 +104,10 @@ export function readSettings(get: (key: SettingKey) => unknown): {
   const promptTemplate = reader.text('inference.promptTemplate', '');
   // 0 leaves the number to the runtime.
   const batchRows = reader.wholeNumber('inference.batchRows', 0);
+  const host = reader.text('connection.host', connection.host).trim();
   const settings: Settings = {
     connection: {
-      host: reader.text('connection.host', connection.host).trim(),
+      host,
       port: reader.wholeNumber('connection.port', connection.port),
       user: reader.text('connection.user', '').trim(),
       identityFile: reader.text('connection.identityFile', '').trim(),
@@ -137,11 +138,20 @@ export function readSettings(get: (key: SettingKey) => unknown): {
       ...(batchRows > 0 && { batchRows }),
       dtype: reader.dtype('inference.dtype'),
     },
-    pollSeconds: Math.max(1, reader.number('poll.intervalSeconds', defaultSettings.pollSeconds)),
+    pollSeconds: pollSecondsOf(reader, host),
     syncExclude: reader.textList('sync.exclude', []),
     syncInclude: reader.textList('sync.include', []),
   };
   return { settings, problems: reader.problems };
+}
+
+/** A login node of many users is not asked more often than this, whatever a settings file says. */
+export const politePollSeconds = 5;
+
+function pollSecondsOf(reader: SettingReader, host: string): number {
+  const seconds = reader.number('poll.intervalSeconds', defaultSettings.pollSeconds);
+  const isThisComputer = ['127.0.0.1', '::1', 'localhost'].includes(host);
+  return Math.max(isThisComputer ? 1 : politePollSeconds, seconds);
 }
 
 class SettingReader {

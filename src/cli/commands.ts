@@ -9,7 +9,13 @@ import { Tail } from '../jobs/tail';
 import { systemClock } from '../base/clock';
 import { silentLogger } from '../base/log';
 import { parseResults } from '../webview/rows';
-import { durationText, elapsedSeconds, phaseText, progressText } from '../words/stateText';
+import {
+  causeText,
+  durationText,
+  elapsedSeconds,
+  phaseText,
+  progressText,
+} from '../words/stateText';
 import { few, notesText } from '../words/syncText';
 import type { Translate } from '../words/translate';
 import type { WorkflowJob } from '../workflow/workflow';
@@ -217,7 +223,10 @@ function printStatistics({ screen, translate: t }: Context, job: Job): void {
   const { statistics, progress } = job;
   const lines: [string, string | undefined][] = [
     [t('state'), phaseText(job.phase, t)],
-    [t('cause'), job.failure && harmless(job.failure.message)],
+    [
+      t('cause'),
+      harmless(job.failure?.reason === 'lastOutput' ? job.failure.message : causeText(job, t)),
+    ],
     [t('records'), progress === undefined ? undefined : progressText(job, t)],
     [
       t('speed'),

@@ -16,7 +16,7 @@ export const syncFailureWords: Readonly<Record<SyncFailureReason, FailureWords>>
       t(
         'Nothing was submitted: you may not write to {0} on the machine ({1}). Choose another remote folder, for example /data/group1/USER/furo.',
         v('path'),
-        v('detail'),
+        v('detail') || t('no reason given'),
       ),
     actions: ['openSettings', 'showLog'],
   },

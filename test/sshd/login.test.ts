@@ -2,11 +2,13 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import type { HostKeyQuestion } from '../../src/ssh/prompts';
+import { requires } from '../requirements';
 import { makeKey, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
 import { ClientSide, eventually, onlyPrompts } from './sshFixture';
 
+const describe = requires('sshd');
 let client: ClientSide;
 let agent: ChildProcess | undefined;
 

@@ -2,13 +2,15 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { remotePath, type RemoteFiles, type RemotePath } from '../../src/ssh/remote';
 import { downloadFolder } from '../../src/sync/download';
 import { syncProject, type SyncOptions, type SyncProgress } from '../../src/sync/upload';
+import { requires } from '../requirements';
 import { startOpenSshServer } from './openSshServer';
 import { ClientSide } from './sshFixture';
 
+const describe = requires('sshd');
 let client: ClientSide;
 let local: string;
 let there: string;
@@ -203,7 +205,7 @@ describe('syncProject', () => {
   });
 });
 
-describe('a full disk', () => {
+requires('sshd', 'root')('a full disk', () => {
   it('is named, keeps the old file whole and leaves no stray', async () => {
     const disk = join(client.server.folder, 'disk');
     fs.mkdirSync(disk);

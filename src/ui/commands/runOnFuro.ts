@@ -32,7 +32,7 @@ export async function runOnFuro(
   const over: Partial<JobSettings> | undefined =
     resourceGroup === undefined ? await chooseResources() : { resourceGroup };
   if (!over) return;
-  const jobs = await chooseWork(file, over);
+  const jobs = await chooseWork(file, over, 'several');
   for (const job of jobs) await submit(parts, job, file.folder.uri);
 }
 

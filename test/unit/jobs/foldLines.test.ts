@@ -33,6 +33,12 @@ function terminal(text: string): string {
   return line === '' ? screen : `${screen}${line}\n`;
 }
 
+/** The lines of text that consists of whole lines. */
+function linesOf(text: string): string[] {
+  expect(text === '' || text.endsWith('\n')).toBe(true);
+  return text.split('\n').slice(0, -1);
+}
+
 const piece = fc.constantFrom(
   'a',
   'é',
@@ -58,6 +64,58 @@ describe('LineFolder', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('shows a bar while it grows, at most every 10 s, and loses and doubles nothing', () => {
+    const step = fc.record({ text, waitMs: fc.constantFrom(0, 100, 4000, 11_000) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 15 }), (steps) => {
+        const folder = new LineFolder();
+        const ended: string[] = [];
+        const glances: { line: string; index: number; atMs: number }[] = [];
+        let [whole, atMs] = ['', 0];
+        for (const { text: piece, waitMs } of steps) {
+          ended.push(...linesOf(folder.push(Buffer.from(piece))));
+          whole += piece;
+          atMs += waitMs;
+          const index = whole.split('\n').length - 1;
+          for (const line of linesOf(folder.glance(atMs))) glances.push({ line, index, atMs });
+        }
+        ended.push(...linesOf(folder.end()));
+        // A line that was last shown as it ended is not given once more; any other is given once.
+        const wanted = linesOf(terminal(whole)).filter(
+          (line, at) => glances.filter(({ index }) => index === at).at(-1)?.line !== line,
+        );
+        expect(ended).toEqual(wanted);
+        for (const [n, { line, index, atMs: when }] of glances.entries()) {
+          const before = glances[n - 1];
+          expect(when - (before?.atMs ?? 0)).toBeGreaterThanOrEqual(10_000);
+          if (before?.index === index) expect(line).not.toBe(before.line);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('shows what a bar of tqdm says, minute after minute, and its end once', () => {
+    const folder = new LineFolder();
+    let shown = '';
+    for (let second = 0; second <= 60; second += 1) {
+      shown += folder.push(Buffer.from(`\r${String(second)}/60`));
+      shown += folder.glance(second * 1000);
+    }
+    expect(shown).toBe('9/60\n19/60\n29/60\n39/60\n49/60\n59/60\n');
+    // Nothing follows the last state, so it is whole.
+    expect(folder.glance(70_500)).toBe('60/60\n');
+    expect(folder.glance(90_000)).toBe('');
+    expect(folder.push(Buffer.from('\nnext\n'))).toBe('next\n');
+  });
+
+  it('holds a line back that is no bar', () => {
+    const folder = new LineFolder();
+    folder.push(Buffer.from('a\nreading ...'));
+    for (let second = 0; second < 60; second += 5) expect(folder.glance(second * 1000)).toBe('');
+    expect(folder.push(Buffer.from(' done\n'))).toBe('reading ... done\n');
   });
 
   it('gives whole lines only, each once', () => {
