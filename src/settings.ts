@@ -102,8 +102,7 @@ export function readSettings(get: (key: SettingKey) => unknown): {
   const { generation } = inference;
   const systemPrompt = reader.text('inference.systemPrompt', '');
   const promptTemplate = reader.text('inference.promptTemplate', '');
-  // 0 leaves the number to the runtime.
-  const batchRows = reader.wholeNumber('inference.batchRows', 0);
+  const batchRows = reader.wholeNumber('inference.batchRows', 0); // 0: the runtime chooses
   const host = reader.text('connection.host', connection.host).trim();
   const settings: Settings = {
     connection: {

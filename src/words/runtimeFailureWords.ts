@@ -18,6 +18,8 @@ const words: Readonly<Record<string, Words>> = {
     ),
   deviceFailed: (t) =>
     t('A GPU or the memory of a node did not hold out. Take fewer rows at once or more GPUs.'),
+  outOfMemory: (t) =>
+    t('A GPU or the memory of a node did not hold out. Take fewer rows at once or more GPUs.'),
   packageMissing: (t) =>
     t('A Python package is missing there. Set up the environment on Furo, then run it again.'),
   processLost: (t) =>

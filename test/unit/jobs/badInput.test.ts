@@ -57,7 +57,7 @@ function withoutPlaces(text: string): string {
     .replaceAll(bench.root, 'ROOT')
     .replaceAll(String(bench.furo.endpoint.port), 'PORT')
     .replace(/SHA256:[\w+/]{43}/g, 'SHA256:X')
-    .replace(/project-[0-9a-f]{8}/g, 'project-HASH');
+    .replace(/(project|hello)-[0-9a-f]{8}/g, '$1-HASH');
 }
 
 /** Submits in a window of its own and checks that the failure left no job, no record and no results. */
@@ -345,7 +345,7 @@ it('says all of it in English', () => {
       "a list on line 2": "in.jsonl, line 2 is not a JSON object: array. Nothing was sent.",
       "dangerous host": ""-oProxyCommand=touch /tmp/x" cannot be used as host of the connection. Check the connection settings.",
       "disk full": "No space is left for ROOT/data/group1/researcher/project-HASH/.furo/manifest.json on the machine (disk or quota). Files that were there before are untouched. Free some space and try again.",
-      "disk full in pjsub": "pjsub refused the job. It says: [ERR.] PJM 0028 pjsub File creation failed: ROOT/data/group1/researcher/project-HASH/.d0001996122.",
+      "disk full in pjsub": "pjsub refused the job. It says: [ERR.] PJM 0028 pjsub File creation failed: ROOT/data/group1/researcher/project-HASH/.furo/runs/hello-HASH/src/.d0001996122.",
       "duplicate ids": "in.jsonl, line 4 has the id "a", as line 1 has. Nothing was sent. Give each record an id of its own.",
       "elapse over the limit": "pjsub refused the job. It says: [ERR.] PJM 0057 pjsub elapse=9999999 is greater than the upper limit (604800).",
       "empty input": "in.jsonl holds no record. Nothing was sent. Write one JSON object on each line.",
