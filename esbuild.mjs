@@ -4,7 +4,7 @@
  * `node esbuild.mjs [--watch]`. Nothing native goes in: ssh2 works without its optional parts.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, context } from 'esbuild';
@@ -42,7 +42,12 @@ const onNode = {
 
 const programs = [
   { ...onNode, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.js' },
-  { ...onNode, entryPoints: ['src/cli/main.ts'], outfile: 'dist/cli.js' },
+  {
+    ...onNode,
+    entryPoints: ['src/cli/main.ts'],
+    outfile: 'dist/cli.js',
+    banner: { js: '#!/usr/bin/env node' },
+  },
   { ...onNode, entryPoints: ['src/simulator/simulatedFuro.ts'], outfile: 'dist/simulator.js' },
   { ...shared, entryPoints: ['src/webview/main.ts'], outfile: 'dist/webview.js', target: 'es2022' },
 ]
@@ -97,6 +102,7 @@ if (watch) {
 } else {
   await mkdir(join(root, 'dist'), { recursive: true });
   const results = await Promise.all(programs.map((program) => build(program)));
+  await chmod(join(root, 'dist/cli.js'), 0o755);
   await writeNotices(results);
   printSizes(results);
 }

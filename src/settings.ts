@@ -21,6 +21,7 @@ export interface Settings extends WorkflowDefaults {
   /** Seconds between two questions to PJM while jobs live. */
   readonly pollSeconds: number;
   readonly syncExclude: readonly string[];
+  readonly syncInclude: readonly string[];
 }
 
 /** A setting with a value that cannot be used; the default stands in for it. */
@@ -55,6 +56,7 @@ export const defaultSettings: Settings = {
   },
   pollSeconds: 30,
   syncExclude: [],
+  syncInclude: [],
 };
 
 /** Keys below `furo.`, for the manifest test. */
@@ -85,6 +87,7 @@ export const settingKeys = [
   'inference.dtype',
   'poll.intervalSeconds',
   'sync.exclude',
+  'sync.include',
 ] as const;
 
 export type SettingKey = (typeof settingKeys)[number];
@@ -99,11 +102,11 @@ export function readSettings(get: (key: SettingKey) => unknown): {
   const { generation } = inference;
   const systemPrompt = reader.text('inference.systemPrompt', '');
   const promptTemplate = reader.text('inference.promptTemplate', '');
-  // 0 leaves the number to the runtime.
-  const batchRows = reader.wholeNumber('inference.batchRows', 0);
+  const batchRows = reader.wholeNumber('inference.batchRows', 0); // 0: the runtime chooses
+  const host = reader.text('connection.host', connection.host).trim();
   const settings: Settings = {
     connection: {
-      host: reader.text('connection.host', connection.host).trim(),
+      host,
       port: reader.wholeNumber('connection.port', connection.port),
       user: reader.text('connection.user', '').trim(),
       identityFile: reader.text('connection.identityFile', '').trim(),
@@ -134,10 +137,20 @@ export function readSettings(get: (key: SettingKey) => unknown): {
       ...(batchRows > 0 && { batchRows }),
       dtype: reader.dtype('inference.dtype'),
     },
-    pollSeconds: Math.max(1, reader.number('poll.intervalSeconds', defaultSettings.pollSeconds)),
+    pollSeconds: pollSecondsOf(reader, host),
     syncExclude: reader.textList('sync.exclude', []),
+    syncInclude: reader.textList('sync.include', []),
   };
   return { settings, problems: reader.problems };
+}
+
+/** A login node of many users is not asked more often than this, whatever a settings file says. */
+export const politePollSeconds = 5;
+
+function pollSecondsOf(reader: SettingReader, host: string): number {
+  const seconds = reader.number('poll.intervalSeconds', defaultSettings.pollSeconds);
+  const isThisComputer = ['127.0.0.1', '::1', 'localhost'].includes(host);
+  return Math.max(isThisComputer ? 1 : politePollSeconds, seconds);
 }
 
 class SettingReader {

@@ -3,10 +3,11 @@
  * there is one, else code-server in the browser. Ends with Ctrl+C and takes everything down that it started.
  */
 import { spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { editorObstacle, setUpCodeServer } from './codeServer.mjs';
 import { pack } from './pack.mjs';
 import { canRun, run } from './process.mjs';
@@ -40,8 +41,12 @@ export async function openWorkbench({ root, python, model, log }) {
       knownHostsLine: connection.knownHostsLine,
       log,
     });
+    editor.closed?.then(() => stop.abort());
     console.log(instructions(editor.where));
-    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
+    if (!stop.signal.aborted)
+      await new Promise((resolve) =>
+        stop.signal.addEventListener('abort', resolve, { once: true }),
+      );
     await editor.stop();
     return 0;
   } finally {
@@ -126,9 +131,34 @@ async function openDesktop({ work, folder, vsix, settings, knownHostsLine }) {
   await writeFile(join(userData, 'User', 'settings.json'), JSON.stringify(settings, null, 2));
   const places = ['--user-data-dir', userData, '--extensions-dir', extensions];
   await run('code', [...places, '--install-extension', vsix]);
-  await run('code', [...places, '--disable-workspace-trust', '--new-window', folder]);
+  const switches = ['--disable-workspace-trust', '--new-window', '--wait'];
+  const window = spawn('code', [...places, ...switches, folder], {
+    stdio: 'ignore',
+    detached: true,
+    shell: process.platform === 'win32',
+  });
+  const closed = new Promise((resolve) => {
+    window.once('close', resolve);
+    window.once('error', resolve);
+  });
   return {
-    where: `VS Code is open with the folder ${dirname(folder)}.`,
-    stop: async () => undefined,
+    where: `VS Code is open with the folder ${folder}.`,
+    closed,
+    stop: () => closeDesktop(userData, closed),
   };
+}
+
+/** Ends the VS Code of this user-data folder before the folder goes; its main process keeps its id in code.lock. */
+async function closeDesktop(userData, closed) {
+  const pid = Number(await readFile(join(userData, 'code.lock'), 'utf8').catch(() => ''));
+  if (pid > 0) {
+    try {
+      process.kill(pid, 'SIGTERM');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  if ((await Promise.race([closed, delay(8000, 'late')])) !== 'late') return;
+  console.log('Please close the VS Code window: its folder is removed after that.');
+  await closed;
 }

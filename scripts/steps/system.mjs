@@ -12,6 +12,7 @@ const needed = [
   { program: 'sshd', package: 'openssh-server', for: 'tests against a real OpenSSH server' },
   { program: 'ssh', package: 'openssh-client', for: 'tests with the OpenSSH client' },
   { program: 'rsync', package: 'rsync', for: 'the rsync test' },
+  { program: 'csh', package: 'tcsh', for: 'the tests of quoting for a csh as login shell' },
   { program: 'mpirun', package: 'openmpi-bin', for: 'MPI jobs over two nodes' },
   { program: 'ip', package: 'iproute2', for: 'compute nodes as network namespaces' },
   { program: 'chromium', package: 'chromium', for: 'browser and workbench tests' },

@@ -9,11 +9,19 @@ import { Tail } from '../jobs/tail';
 import { systemClock } from '../base/clock';
 import { silentLogger } from '../base/log';
 import { parseResults } from '../webview/rows';
-import { durationText, elapsedSeconds, phaseText, progressText } from '../words/stateText';
+import {
+  causeText,
+  durationText,
+  elapsedSeconds,
+  phaseText,
+  progressText,
+} from '../words/stateText';
+import { few, notesText } from '../words/syncText';
 import type { Translate } from '../words/translate';
 import type { WorkflowJob } from '../workflow/workflow';
 import type { Session } from './session';
 import { harmless, padTo, paint, renderTable, type Screen } from './terminal';
+import { ask } from './terminalPrompts';
 
 export interface Context {
   readonly session: Session;
@@ -31,7 +39,7 @@ export async function submit(
   ignoresPlan = false,
 ): Promise<Job> {
   const { session, signal, translate: t } = context;
-  const { connection, syncExclude } = session.settings;
+  const { connection } = session.settings;
   await session.remote.connect(signal);
   const remoteFolder = await resolveRemoteFolder(session.remote, connection.remoteFolder, signal);
   const tell = stepTeller(context);
@@ -40,8 +48,7 @@ export async function submit(
     ignoresPlan,
     workspaceFolder: session.folder,
     remoteFolder,
-    exclude: syncExclude,
-    signal,
+    ...syncSettings(context),
     onStep: tell,
   });
   say(
@@ -49,6 +56,16 @@ export async function submit(
     t('Job {0} submitted to {1}: {2}', record.pjmId ?? '', record.resourceGroup, record.name),
   );
   return record;
+}
+
+/** What the settings and the person at the terminal say about a sync. */
+export function syncSettings({ session, signal, translate: t }: Context) {
+  const { syncExclude: exclude, syncInclude: include } = session.settings;
+  const confirmRemovals = async (paths: readonly string[]): Promise<boolean> => {
+    const question = t('{0} files that were sent from here are gone here: {1}\nRemove them from the machine? Type yes: ', paths.length, few(paths, t)); // prettier-ignore
+    return (await ask(harmless(question), { signal, echo: true })) === 'yes';
+  };
+  return { exclude, include, confirmRemovals, signal };
 }
 
 function stepTeller(context: Context): (step: SubmitStep) => void {
@@ -71,6 +88,8 @@ function stepText(step: SubmitStep, t: Translate): string {
       return t('Sending the runtime');
     case 'planning':
       return t('Planning');
+    case 'freezing':
+      return t('Freezing the files of this run');
     case 'submitting':
       return t('Submitting');
     case 'kept':
@@ -78,6 +97,8 @@ function stepText(step: SubmitStep, t: Translate): string {
         'Not sent as they are here (changed on the machine, or links): {0}',
         step.paths.join(', '),
       );
+    case 'notes':
+      return notesText(step.notes, t).join('\n  ');
     case 'sync':
       return step.progress.filesTotal === 0
         ? t('Nothing changed since the last sync')
@@ -202,7 +223,10 @@ function printStatistics({ screen, translate: t }: Context, job: Job): void {
   const { statistics, progress } = job;
   const lines: [string, string | undefined][] = [
     [t('state'), phaseText(job.phase, t)],
-    [t('cause'), job.failure && harmless(job.failure.message)],
+    [
+      t('cause'),
+      harmless(job.failure?.reason === 'lastOutput' ? job.failure.message : causeText(job, t)),
+    ],
     [t('records'), progress === undefined ? undefined : progressText(job, t)],
     [
       t('speed'),

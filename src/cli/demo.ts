@@ -3,6 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from '../base/log';
+import { politePollSeconds, type ConnectionSettings } from '../settings';
 import { startSimulatedFuro, type SimulatedFuro } from '../simulator/simulatedFuro';
 import type { Translate } from '../words/translate';
 import { chooseJob } from './chooseJob';
@@ -46,15 +47,19 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 /** Settings that lead to a simulated Furo; `demo --vscode` writes the same ones for the editor. */
-export function settingsFor(furo: SimulatedFuro): Record<string, unknown> {
-  const { host, port, user, identityFile, remoteFolder } = furo.endpoint;
+export function settingsFor({
+  endpoint,
+}: {
+  readonly endpoint: ConnectionSettings;
+}): Record<string, unknown> {
+  const { host, port, user, identityFile, remoteFolder } = endpoint;
   return {
     'furo.connection.host': host,
     'furo.connection.port': port,
     'furo.connection.user': user,
     'furo.connection.identityFile': identityFile,
     'furo.connection.remoteFolder': remoteFolder,
-    'furo.poll.intervalSeconds': 2,
+    'furo.poll.intervalSeconds': politePollSeconds,
   };
 }
 

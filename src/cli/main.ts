@@ -9,6 +9,7 @@ import { follow, listJobs, printLogs, printResults, submit, type Context } from 
 import { runDemo } from './demo';
 import { languageOf } from './language';
 import { configFolder, openSession, readSettingsFile } from './session';
+import { syncOrPreview } from './syncVerb';
 import { parseCommandLine, usage, UsageError, type CommandLine } from './usage';
 
 /** The bundle lies in dist/, the Python package beside it. */
@@ -53,6 +54,9 @@ async function runVerb(line: CommandLine, context: Context): Promise<number> {
       await printResults(context, session.store.get(job.id) ?? job);
       return phase.kind === 'finished' && phase.outcome.kind === 'succeeded' ? 0 : 1;
     }
+    case 'sync':
+      await syncOrPreview(context, line);
+      return 0;
     case 'jobs':
       if (session.center.hasLiveJobs) await session.center.pollOnce(signal);
       listJobs(context);

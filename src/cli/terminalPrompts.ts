@@ -7,12 +7,13 @@ import { harmless } from './terminal';
 
 export function terminalPrompts(t: Translate): SshPrompts {
   return {
-    async confirmHostKey({ host, keyType, fingerprint }, signal) {
+    async confirmHostKey({ host, keyType, fingerprint, storedIn }, signal) {
       const question = t(
-        'The machine {0} is not known yet. Its {1} key has the fingerprint\n  {2}\nDo you trust it? Type yes: ',
+        'The machine {0} is not known yet. Its {1} key has the fingerprint\n  {2}\nIf you trust it, it is stored in {3}. Do you trust it? Type yes: ',
         host,
         keyType,
         fingerprint,
+        storedIn,
       );
       return (await ask(question, { signal, echo: true })) === 'yes';
     },
@@ -29,7 +30,8 @@ export function terminalPrompts(t: Translate): SshPrompts {
   };
 }
 
-async function ask(
+/** The answer typed at a terminal; undefined where there is none. */
+export async function ask(
   question: string,
   { signal, echo }: { signal: AbortSignal; echo: boolean },
 ): Promise<string | undefined> {

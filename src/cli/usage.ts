@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 export const usage = `furo - run jobs of a folder on the supercomputer Furo
 
   furo run [JOB | FILE] [--group G] [--detach]   submit a job of furo.yaml, or a .jsonl, .py or .sh file
+  furo sync [--preview]                          send the folder; --preview only tells what would be sent and why
   furo jobs                                      list the jobs of this folder
   furo logs JOB [-f]                             print a job's output; -f follows it
   furo cancel JOB                                end a job
@@ -27,6 +28,7 @@ export interface CommandLine {
   readonly settingsFile: string | undefined;
   readonly set: readonly string[];
   readonly group: string | undefined;
+  readonly isPreview: boolean;
   readonly isDetached: boolean;
   readonly ignoresPlan: boolean;
   readonly follows: boolean;
@@ -44,7 +46,7 @@ export interface DemoPlaces {
   readonly serves: boolean;
 }
 
-const commands = ['run', 'jobs', 'logs', 'cancel', 'results', 'demo'];
+const commands = ['run', 'sync', 'jobs', 'logs', 'cancel', 'results', 'demo'];
 
 /** A mistake in the arguments; the text is for the person who typed them. */
 export class UsageError extends Error {}
@@ -61,6 +63,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     settingsFile: values.settings,
     set: values.set ?? [],
     group: values.group,
+    isPreview: values.preview ?? false,
     isDetached: values.detach ?? false,
     ignoresPlan: values.anyway ?? false,
     follows: values.follow ?? false,
@@ -85,6 +88,7 @@ function parse(argv: readonly string[]) {
         settings: { type: 'string' },
         set: { type: 'string', multiple: true },
         group: { type: 'string' },
+        preview: { type: 'boolean' },
         detach: { type: 'boolean' },
         anyway: { type: 'boolean' },
         follow: { type: 'boolean', short: 'f' },

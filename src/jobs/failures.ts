@@ -40,6 +40,10 @@ export type JobFailureReason =
   | 'otherMachine'
   /** path, detail: the sync could not send the file that the job is about. */
   | 'inputNotSent'
+  /** path: it changed on the machine between sync and snapshot. */
+  | 'snapshotChanged'
+  /** folder, detail */
+  | 'snapshotFailed'
   /** pjmId, code, text */
   | 'cancelRefused'
   /** folder: the Python runtime that travels with this program is missing. */

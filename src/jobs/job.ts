@@ -50,6 +50,16 @@ export interface JobFiles {
   readonly progressStart?: number;
 }
 
+/** The frozen project that a run starts from. */
+export interface JobSnapshot {
+  /** Folder of the run on the machine; the project lies in its `src`. */
+  readonly run: string;
+  /** SHA-256 of the list of all submitted files with their own SHA-256, which is `src/.furo-snapshot`. */
+  readonly sha256: string;
+  /** True once the submitted files were removed from the machine again. */
+  readonly isCleared?: boolean;
+}
+
 /** Why a program gave up, in its own words. */
 export interface RunFailure {
   /**
@@ -76,6 +86,7 @@ export interface Job {
   readonly submittedMs: number;
   readonly phase: JobPhase;
   readonly files?: JobFiles;
+  readonly snapshot?: JobSnapshot;
   /** What it runs, so that it can be run again. */
   readonly workflow: WorkflowJob;
   /** For finding out what became of a submission whose answer was lost. */

@@ -17,6 +17,7 @@ import { recoverSubmissions } from './recover';
 import { downloadResults, readEnd, unlessUnreadable, type JobEnd } from './results';
 import { uploadRuntime } from './runtimeUpload';
 import { planText } from './runtimePlanText';
+import { clearOldSnapshots, clearRemovedSnapshot } from './snapshotAge';
 import { submitJob, type SubmitParts, type SubmitPlan } from './submit';
 import { JobWatch } from './watch';
 
@@ -58,7 +59,7 @@ export class JobCenter implements Disposable {
     this.#disposables.add(
       parts.store.onDidChange(({ before, after }) => {
         if (after) this.#watchIfRunning(after);
-        else if (before) this.#forget(before.id);
+        else if (before) this.#forget(before);
       }),
     );
     this.#disposables.add(
@@ -160,9 +161,10 @@ export class JobCenter implements Disposable {
     await recoverSubmissions({ ...this.#parts, inFlight: this.#inFlight }, target, signal);
   }
 
-  #forget(jobId: string): void {
-    this.#watches.get(jobId)?.dispose();
-    this.#watches.delete(jobId);
+  #forget(job: Job): void {
+    this.#watches.get(job.id)?.dispose();
+    this.#watches.delete(job.id);
+    void clearRemovedSnapshot(this.#parts, job, this.#stop.signal);
   }
 
   #watchIfRunning(job: Job): void {
@@ -202,6 +204,7 @@ export class JobCenter implements Disposable {
         this.#watches.delete(job.id);
       }
       store.change(job.id, withCause(end, watch.lastLine));
+      if (end.phase.kind === 'finished') await clearOldSnapshots(this.#parts, signal);
     } catch (error) {
       if (!isCancellation(error)) this.#parts.log.warn(`end of ${job.name}: ${String(error)}`);
     }

@@ -46,14 +46,17 @@ export function openMachine(parts: MachineParts): Machine {
   const disposables = new DisposableStore();
   const remote = disposables.add(
     new SshConnection({
-      endpoint: () =>
-        resolveEndpoint({
-          host,
-          // The usual port is what the ssh configuration may say otherwise.
-          ...(port !== usualPort && { port }),
-          ...(user !== '' && { user }),
-          ...(identityFile !== '' && { identityFile }),
-        }),
+      endpoint: (signal) =>
+        resolveEndpoint(
+          {
+            host,
+            // The usual port is what the ssh configuration may say otherwise.
+            ...(port !== usualPort && { port }),
+            ...(user !== '' && { user }),
+            ...(identityFile !== '' && { identityFile }),
+          },
+          { signal },
+        ),
       trustFile: parts.trustFile,
       prompts: parts.prompts,
       log,

@@ -139,7 +139,7 @@ function submitScript(submission: Submission, mode: 'claim' | 'look'): string {
     `cd ${shellQuote(submission.folder)} || exit ${folderMissing}`,
     `mkdir -p ${claims} || exit ${cannotWrite}`,
     `if mkdir ${claim} 2>/dev/null; then`,
-    `  reply=$(${words(pjsubWords(submission.scriptName))} 2>&1 </dev/null); code=$?`,
+    `  reply=$(${words(pjsubWords(submission.scriptName, submission.variables))} 2>&1 </dev/null); code=$?`,
     `  printf '%s\\n' "$reply" >${claim}/reply && ${keep('$code')}`,
     // Printed from memory: the answer is not lost when the disk cannot hold it.
     `  printf '%s\\n' "$reply"; exit $code`,

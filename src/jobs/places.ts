@@ -13,6 +13,8 @@ export interface ProjectPlaces {
   /** Everything that this program adds to it. */
   readonly own: RemotePath;
   readonly claims: RemotePath;
+  /** Large files by content, for the snapshots of runs. */
+  readonly store: RemotePath;
 }
 
 /**
@@ -24,12 +26,18 @@ export function projectPlaces(remoteFolder: RemotePath, workspaceFolder: string)
   const name = basename(folder).replace(/[^\w.-]+/g, '_') || 'project';
   const project = joinRemote(remoteFolder, `${name}-${shortHash(`${hostname()}\0${folder}`)}`);
   const own = joinRemote(project, '.furo');
-  return { project, own, claims: joinRemote(own, 'submits') };
+  return { project, own, claims: joinRemote(own, 'submits'), store: joinRemote(own, 'store') };
 }
 
-/** Folder of one run: script, job file and PJM's own output. */
+/** Folder of one run: the project as it was submitted (`src`), script, job file and PJM's own output. */
 export function runFolder(places: ProjectPlaces, jobName: string, jobId: string): RemotePath {
-  return joinRemote(places.own, 'runs', `${jobName}-${jobId.slice(0, 8)}`);
+  const name = jobName.replace(/[^\w.-]+/g, '_');
+  return joinRemote(places.own, 'runs', `${name}-${jobId.slice(0, 8)}`);
+}
+
+/** The project as it was submitted; a job starts in it. */
+export function snapshotFolder(run: RemotePath): RemotePath {
+  return joinRemote(run, 'src');
 }
 
 /**
@@ -56,10 +64,12 @@ export function previewPlaces(
   // A folder below `~` is only known on the machine.
   const base = remotePath(remoteFolder.startsWith('/') ? remoteFolder : '/data/group1/USER/furo');
   const places = projectPlaces(base, workspaceFolder);
+  const run = runFolder(places, jobName, 'RUN');
   return {
+    startFolder: snapshotFolder(run),
     projectFolder: places.project,
     runtimeFolder: joinRemote(base, '.furo/runtime/VERSION'),
-    jobFile: joinRemote(runFolder(places, jobName, 'RUN'), 'job.json'),
+    jobFile: joinRemote(run, 'job.json'),
   };
 }
 

@@ -11,6 +11,8 @@ export interface Submission {
   readonly scriptName: string;
   /** Folder, private to this project, that holds one claim for each submission. */
   readonly claimsFolder: RemotePath;
+  /** Environment of the job besides what its script says; values without commas. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 /** A queue of jobs on the remote machine. Rejects with Failures of `jobs/` and `ssh/`. */

@@ -4,7 +4,8 @@ import { renderJobFile } from '../workflow/jobFile';
 import { jobFailure } from './failures';
 import { projectPlaces, resultsFolder } from './places';
 import { askPlanText } from './runtimePlan';
-import { sendProject, type SubmitParts, type SubmitPlan } from './submit';
+import { sendProject } from './sendProject';
+import type { SubmitParts, SubmitPlan } from './submit';
 
 /** Syncs the project, sends the runtime and returns the plan as text for a person. */
 export async function planText(parts: SubmitParts, plan: SubmitPlan): Promise<string> {

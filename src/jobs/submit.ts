@@ -1,31 +1,42 @@
-// From a WorkflowJob to a recorded Job: sync, runtime, script, pjsub. Knows no views; tells its steps.
+// From a WorkflowJob to a recorded Job: sync, runtime, snapshot, script, pjsub. Knows no views; tells its steps.
 import { randomUUID } from 'node:crypto';
-import { stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { posix } from 'node:path';
 import type { Clock } from '../base/clock';
+import { isFailure } from '../base/failure';
 import type { Logger } from '../base/log';
 import { findGroup } from '../pjm/furo';
 import { renderScript } from '../pjm/render';
 import { parseScript, toJobRequest } from '../pjm/script';
 import { joinRemote, type Remote, type RemotePath } from '../ssh/remote';
-import { syncProject, type SyncProgress, type SyncSummary } from '../sync/upload';
+import type { SyncNotes, SyncProgress, SyncSummary } from '../sync/upload';
 import { requestOf } from '../workflow/expand';
 import { renderJobFile } from '../workflow/jobFile';
 import { renderBody } from '../workflow/launchLine';
 import type { WorkflowJob } from '../workflow/workflow';
-import { checkInput } from './checkInput';
 import { jobFailure } from './failures';
-import type { Job, JobFiles } from './job';
+import type { Job, JobFiles, JobSnapshot } from './job';
 import { outputFiles } from './jobFiles';
-import { projectPlaces, resultsFolder, runFolder, type ProjectPlaces } from './places';
+import {
+  projectPlaces,
+  resultsFolder,
+  runFolder,
+  snapshotFolder,
+  type ProjectPlaces,
+} from './places';
 import type { Submission } from './queue';
 import { askPlan, checkPlan, planLine, type PlanPlaces } from './runtimePlan';
 import { sendOff, type SendParts } from './sendOff';
+import { freezeProject, sendProject } from './sendProject';
+import { clearSnapshots } from './snapshot';
 
 /** Where a submission stands; `sync` comes with numbers. */
 export type SubmitStep =
-  | { readonly kind: 'checking' | 'connecting' | 'runtime' | 'planning' | 'submitting' }
+  | {
+      readonly kind: 'checking' | 'connecting' | 'runtime' | 'planning' | 'freezing' | 'submitting';
+    }
   | { readonly kind: 'sync'; readonly progress: SyncProgress }
+  /** What a person should know about a sync that went well. */
+  | { readonly kind: 'notes'; readonly notes: SyncNotes }
   /** Files that are now different there, because they were changed on the machine or cannot be sent. */
   | { readonly kind: 'kept'; readonly paths: readonly string[] };
 
@@ -36,6 +47,10 @@ export interface SubmitPlan {
   /** Absolute folder on the machine. */
   readonly remoteFolder: RemotePath;
   readonly exclude: readonly string[];
+  /** Sent in spite of ignore files and `exclude`; both in .gitignore's language. */
+  readonly include?: readonly string[];
+  /** Asked before more files are removed there than is usual. */
+  readonly confirmRemovals?: (paths: readonly string[]) => Promise<boolean>;
   /** `user@host:port`. */
   readonly target: string;
   /** Submits also what the runtime's plan calls too large. */
@@ -56,6 +71,7 @@ export interface SubmitParts extends SendParts {
 interface Prepared {
   readonly submission: Submission;
   readonly files: JobFiles;
+  readonly snapshot: JobSnapshot;
   readonly elapseSeconds: number;
   readonly resourceGroup: string;
 }
@@ -71,73 +87,43 @@ export async function submitJob(parts: SubmitParts, plan: SubmitPlan): Promise<J
       plan,
       joinRemote(resultsFolder(places, name, work.inference), 'results.jsonl'),
     );
-  await sendProject(parts, plan, places);
+  const synced = await sendProject(parts, plan, places);
   const jobId = randomUUID();
-  const prepared = await prepare(parts, plan, { places, jobId });
-  onStep?.({ kind: 'submitting' });
-  signal?.throwIfAborted();
-  // A second click may have overtaken this one during the sync; nothing is awaited from here to the record.
-  checkRivals(parts, plan, prepared.files.results);
-  const record = recordOf(parts, plan, { jobId, prepared });
-  return sendOff(parts, record, prepared.submission, signal);
-}
-
-/** Checks the work, connects, and makes the project there equal to the one here. */
-export async function sendProject(
-  parts: SubmitParts,
-  plan: SubmitPlan,
-  places: ProjectPlaces,
-): Promise<void> {
-  const { signal, onStep } = plan;
-  onStep?.({ kind: 'checking' });
-  await checkWork(plan);
-  onStep?.({ kind: 'connecting' });
-  await parts.remote.connect(signal);
-  const summary = await syncProject({
-    files: parts.remote.files,
-    exec: (command, options) => parts.remote.exec(command, options),
-    localFolder: plan.workspaceFolder,
-    remoteFolder: places.project,
-    exclude: plan.exclude,
-    // Data is often left out of version control, but the job cannot run without its own file.
-    include: [neededPath(plan.job)],
-    ...(signal && { signal }),
-    onProgress: (progress) => onStep?.({ kind: 'sync', progress }),
-  });
-  tellSync(parts, plan, summary);
-}
-
-/** What was not sent is told, and stops the job when it is the very file that the job is about. */
-function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary): void {
-  log.info(`sync: ${summary.uploaded} sent, ${summary.unchanged} unchanged`);
-  const kept = [
-    ...summary.kept.map(({ path, why }) => ({ path, detail: why })),
-    ...summary.skippedLinks.map((path) => ({ path, detail: 'link' })),
-  ];
-  for (const { path, detail } of kept)
-    log.warn(`sync: ${path} was not sent as it is here (${detail})`);
-  const needed = kept.find(
-    ({ path, detail }) => path === neededPath(plan.job) && detail !== 'bothChanged',
-  );
-  if (needed) throw jobFailure('inputNotSent', needed);
-  if (kept.length > 0) plan.onStep?.({ kind: 'kept', paths: kept.map(({ path }) => path) });
-}
-
-/** The file of the workspace that the job is about. */
-function neededPath({ work }: WorkflowJob): string {
-  return work.kind === 'inference' ? work.inference.input : work.script;
-}
-
-/** Checks what can be known here, before anything is sent. */
-async function checkWork(plan: SubmitPlan): Promise<void> {
-  const { work } = plan.job;
-  if (work.kind !== 'inference') {
-    const script = await stat(join(plan.workspaceFolder, work.script)).catch(() => undefined);
-    if (!script?.isFile()) throw jobFailure('inputNotFound', { path: work.script });
-    return;
+  const site = { places, synced, jobId, run: runFolder(places, name, jobId) };
+  for (let isAgain = false; ; isAgain = true) {
+    const prepared = await prepare(parts, plan, site);
+    try {
+      onStep?.({ kind: 'submitting' });
+      signal?.throwIfAborted();
+      // A second click may have overtaken this one during the sync; nothing is awaited from here to the record.
+      checkRivals(parts, plan, prepared.files.results);
+      const record = recordOf(parts, plan, { jobId, prepared });
+      return await sendOff(parts, record, prepared.submission, signal);
+    } catch (error) {
+      // With a record the job may be in the queue.
+      if (parts.store.get(jobId)) throw error;
+      if (!isAgain && (await isPurged(parts, prepared, error))) continue;
+      await forgetRun(parts, site.run);
+      throw error;
+    }
   }
-  const { input } = work.inference;
-  await checkInput(join(plan.workspaceFolder, input), input, plan.signal);
+}
+
+/** The folder went away between snapshot and pjsub, as a site's purge does it. */
+async function isPurged(
+  { remote }: SubmitParts,
+  { submission }: Prepared,
+  error: unknown,
+): Promise<boolean> {
+  if (!isFailure(error, 'remoteFolderUnusable')) return false;
+  return (await remote.files.stat(submission.folder)) === undefined;
+}
+
+/** Nobody will run it. What cannot be cleared now does no harm there. */
+async function forgetRun({ remote, log }: SubmitParts, run: RemotePath): Promise<void> {
+  await clearSnapshots(remote, [run]).catch((error: unknown) => {
+    log.warn(`snapshot ${run} stays: ${String(error)}`);
+  });
 }
 
 /** Two live jobs must not write the same results. */
@@ -152,38 +138,52 @@ function checkRivals({ store }: SubmitParts, plan: SubmitPlan, results: string |
   if (rival) throw jobFailure('alreadyRunning', { job: plan.job.name, pjmId: rival.pjmId ?? '' });
 }
 
-async function prepare(
-  parts: SubmitParts,
-  plan: SubmitPlan,
-  { places, jobId }: { places: ProjectPlaces; jobId: string },
-): Promise<Prepared> {
-  const { work } = plan.job;
-  return work.kind === 'script'
-    ? prepareOwnScript(parts, { places, jobId, script: work.script })
-    : prepareGenerated(parts, plan, { places, jobId });
+/** One submission and its places. */
+interface Site {
+  readonly places: ProjectPlaces;
+  readonly synced: SyncSummary;
+  readonly jobId: string;
+  readonly run: RemotePath;
 }
 
-/** A user's batch script runs as it is, from its own folder, as they would do by hand. */
+async function prepare(parts: SubmitParts, plan: SubmitPlan, site: Site): Promise<Prepared> {
+  const { work } = plan.job;
+  return work.kind === 'script'
+    ? prepareOwnScript(parts, plan, { ...site, script: work.script })
+    : prepareGenerated(parts, plan, site);
+}
+
+/** A user's batch script runs as it is, from its own folder in the snapshot, as they would do by hand. */
 async function prepareOwnScript(
   parts: SubmitParts,
-  { places, jobId, script }: { places: ProjectPlaces; jobId: string; script: string },
+  plan: SubmitPlan,
+  site: Site & { script: string },
 ): Promise<Prepared> {
-  const folder = joinRemote(places.project, dirname(script));
-  const text = (await parts.remote.files.read(joinRemote(places.project, script))).toString('utf8');
-  const { value } = parseScript(text);
+  const { places, jobId, run, script } = site;
+  const snapshot = await freezeProject(parts, plan, site);
+  const path = joinRemote(snapshotFolder(run), script);
+  const folder = joinRemote(path, '..');
+  const scriptName = posix.basename(path);
+  const { value } = parseScript((await parts.remote.files.read(path)).toString('utf8'));
   const request = toJobRequest(value);
   const valueOf = (id: string) =>
     value.directives.findLast(({ option }) => option?.id === id)?.value;
   const [outName, errName, statisticsName] = [valueOf('out'), valueOf('err'), valueOf('spath')];
+  // On the command line `-x` would take the place of the script's own.
+  const canTell = valueOf('x') === undefined && /^[\w./+@-]+$/.test(places.project);
   return {
-    submission: { jobId, folder, scriptName: basename(script), claimsFolder: places.claims },
-    files: outputFiles(folder, request.name ?? basename(script), {
+    submission: {
+      ...{ jobId, folder, scriptName, claimsFolder: places.claims },
+      ...(canTell && { variables: { FURO_PROJECT: places.project } }),
+    },
+    files: outputFiles(folder, request.name ?? scriptName, {
       hasStatistics: request.statistics !== 'none',
       isJoined: request.joinOutput,
       ...(outName !== undefined && { outName }),
       ...(errName !== undefined && { errName }),
       ...(statisticsName !== undefined && { statisticsName }),
     }),
+    snapshot,
     elapseSeconds: request.elapseSeconds || 3600,
     resourceGroup: request.resourceGroup,
   };
@@ -192,14 +192,13 @@ async function prepareOwnScript(
 async function prepareGenerated(
   parts: SubmitParts,
   plan: SubmitPlan,
-  { places, jobId }: { places: ProjectPlaces; jobId: string },
+  site: Site,
 ): Promise<Prepared> {
   const { files } = parts.remote;
   const { job, signal } = plan;
+  const { places, jobId, run: folder } = site;
   const request = requestOf(job, findGroup(job.settings.resourceGroup));
   const name = request.name ?? 'job';
-  const folder = runFolder(places, name, jobId);
-  await files.makeFolder(folder, signal);
   const jobFile = joinRemote(folder, 'job.json');
   let results: RemotePath | undefined;
   let runtimeFolder = places.own;
@@ -207,6 +206,7 @@ async function prepareGenerated(
     plan.onStep?.({ kind: 'runtime' });
     runtimeFolder = await parts.uploadRuntime(plan.remoteFolder, signal);
     results = resultsFolder(places, job.name, job.work.inference);
+    await files.makeFolder(folder, signal);
     await files.makeFolder(results, signal);
     await files.write(jobFile, renderJobFile(job.work.inference, results));
     plan.onStep?.({ kind: 'planning' });
@@ -214,14 +214,18 @@ async function prepareGenerated(
     const planPlaces = { project: places.project, runtimeFolder, jobFile, condaEnvironment };
     await weighPlan(parts, plan, planPlaces);
   }
-  const body = renderBody(job, { projectFolder: places.project, runtimeFolder, jobFile });
-  await files.write(joinRemote(folder, 'job.sh'), renderScript(request, body), { mode: 0o700 });
+  const snapshot = await freezeProject(parts, plan, site);
+  const startFolder = snapshotFolder(folder);
+  const launch = { startFolder, projectFolder: places.project, runtimeFolder, jobFile };
+  const script = renderScript(request, renderBody(job, launch));
+  await files.write(joinRemote(folder, 'job.sh'), script, { mode: 0o700 });
   return {
     submission: { jobId, folder, scriptName: 'job.sh', claimsFolder: places.claims },
     files: {
       ...outputFiles(folder, name, { hasStatistics: true, isJoined: true }),
       ...(results && (await resultFiles(parts, results, signal))),
     },
+    snapshot,
     elapseSeconds: request.elapseSeconds,
     resourceGroup: request.resourceGroup,
   };
@@ -267,6 +271,7 @@ function recordOf(
     submittedMs: now,
     phase: { kind: 'submitting', sinceMs: now },
     files: prepared.files,
+    snapshot: prepared.snapshot,
     workflow: plan.job,
     claimsFolder: prepared.submission.claimsFolder,
     scriptName: prepared.submission.scriptName,

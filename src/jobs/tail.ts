@@ -35,16 +35,19 @@ export class Tail {
     while (this.#offset < stat.size) {
       const length = Math.min(pieceBytes, stat.size - this.#offset);
       const piece = await this.#parts.files.read(path, { offset: this.#offset, length }, signal);
-      if (piece.length === 0) return;
+      if (piece.length === 0) break;
       this.#offset += piece.length;
-      const text = this.#folder.push(piece);
-      if (text !== '') this.#onText(text);
+      this.#give(this.#folder.push(piece));
     }
+    this.#give(this.#folder.glance(this.#parts.clock.now()));
   }
 
   /** The unfinished last line, when the job has ended. */
   end(): void {
-    const rest = this.#folder.end();
-    if (rest !== '') this.#onText(rest);
+    this.#give(this.#folder.end());
+  }
+
+  #give(text: string): void {
+    if (text !== '') this.#onText(text);
   }
 }

@@ -2,8 +2,13 @@
 import { chosenItems, dataDelimiter } from './pjstat';
 
 /** Reads a script from a file of the current folder; prints the acceptance or why not. */
-export function pjsubWords(scriptName: string): readonly string[] {
-  return ['pjsub', scriptName];
+export function pjsubWords(
+  scriptName: string,
+  variables: Readonly<Record<string, string>> = {},
+): readonly string[] {
+  // A comma in a value cannot be told from the one between two variables.
+  const pairs = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  return ['pjsub', ...(pairs.length > 0 ? ['-x', pairs.join(',')] : []), scriptName];
 }
 
 /** Asks about several jobs at once; `-H` asks the history of ended ones. */

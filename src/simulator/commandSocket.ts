@@ -28,6 +28,8 @@ export interface CommandSocketOptions {
   /** The user's login shell, for interactive jobs. */
   readonly shell: string;
   readonly log: Logger;
+  /** Puts on disk what a command changed. Called before the caller reads a word of the answer. */
+  readonly keep: () => void;
 }
 
 /** Short and outside the machine's folder, as a socket's path holds about 100 characters; the same at each start. */
@@ -105,7 +107,11 @@ export class CommandSocket implements Disposable {
     // Somebody only looked whether the socket answers.
     if (!call) return;
     const stdin = wantsInput(call) ? await caller.input() : undefined;
-    const { scheduler, files, user, group, hostName } = this.options;
+    const { scheduler, files, user, group, hostName, keep } = this.options;
+    const send = (message: ServerMessage): void => {
+      keep();
+      caller.send(message);
+    };
     const request: CommandCall = {
       ...call,
       user,
@@ -115,14 +121,14 @@ export class CommandSocket implements Disposable {
       signal,
       ...(stdin === undefined ? {} : { stdin }),
       stdout: (text) => {
-        caller.send({ out: text });
+        send({ out: text });
       },
       stderr: (text) => {
-        caller.send({ err: text });
+        send({ err: text });
       },
       interact: (start, stop) => this.#interact(caller, start, AbortSignal.any([stop, signal])),
     };
-    caller.send({ exit: await runPjmCommand(scheduler, request) });
+    send({ exit: await runPjmCommand(scheduler, request) });
   }
 
   async #interact(caller: Caller, start: JobStart, stop: AbortSignal): Promise<JobEnd> {

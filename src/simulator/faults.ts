@@ -25,6 +25,10 @@ export interface FaultSettings {
   submitRefusal: string | undefined;
   /** Jobs that are about to start are stopped by a system error (state ERR). */
   breaksJobs: boolean;
+  /** Resource groups that take no jobs; pjsub then refuses with 0059. */
+  closedGroups: readonly string[];
+  /** Seconds that every PJM command takes to answer; above three it prints dots. */
+  answerDelaySeconds: number;
   isExecRefused: boolean;
   isSftpRefused: boolean;
 }
@@ -41,6 +45,8 @@ const harmless: FaultSettings = {
   queueDelaySeconds: 0,
   submitRefusal: undefined,
   breaksJobs: false,
+  closedGroups: [],
+  answerDelaySeconds: 0,
   isExecRefused: false,
   isSftpRefused: false,
 };

@@ -71,8 +71,16 @@ export function deleteJob(control: ControlCall, key: string): boolean {
   const fresh = chosen.filter((one) => fits(one) && one.deleteAskedAt === undefined);
   if (fresh.length === 0) return alreadyAccepted(control, key);
   const cause = { user: control.call.user, reason: reasonText(control) };
+  for (const one of [...fresh, ...(isParent(job) ? [job] : [])]) leaveNoTrace(control, one);
   for (const one of fresh) control.scheduler.cancel(one, cause);
   return accepted(control, key);
+}
+
+/** `--no-stats`: no statistics file; `--no-history`: the ended job is not in `pjstat -H`. */
+function leaveNoTrace({ options, scheduler }: ControlCall, job: SimulatedJob): void {
+  if (isGiven(options, 'no-stats')) job.hasNoStatistics = true;
+  if (isGiven(options, 'no-history')) job.hasNoHistory = true;
+  scheduler.jobs.touch(job);
 }
 
 export function holdJob(control: ControlCall, key: string): boolean {
@@ -83,10 +91,12 @@ export function holdJob(control: ControlCall, key: string): boolean {
     return false;
   }
   const chosen = targets(control, job);
-  if (chosen.length > 0 && chosen.every(({ state }) => state === 'HLD'))
-    return alreadyAccepted(control, key);
-  const fits = ({ state, spec }: SimulatedJob) =>
-    state === 'QUE' || ((state === 'RNA' || state === 'RUN') && spec.isRestartable);
+  const isAsked = ({ state, holdAsked }: SimulatedJob) => state === 'HLD' || holdAsked;
+  if (chosen.length > 0 && chosen.every(isAsked)) return alreadyAccepted(control, key);
+  // After pjdel was accepted the job only waits for its end.
+  const fits = ({ state, spec, deleteAskedAt }: SimulatedJob) =>
+    deleteAskedAt === undefined &&
+    (state === 'QUE' || ((state === 'RNA' || state === 'RUN') && spec.isRestartable));
   const holdable = chosen.filter(fits);
   if (holdable.length === 0) return wrongState(control, key);
   const cause = { user: control.call.user, reason: reasonText(control) };
@@ -158,7 +168,7 @@ export function alterJob(control: ControlCall, key: string): boolean {
     for (const one of chosen) one.spec = { ...one.spec, ...change };
     inform(control.call, 0, `Job ${key} is accepted ${option.flag} ${option.value}.`);
   }
-  control.scheduler.reconsider();
+  for (const one of chosen) control.scheduler.reconsider(one);
   return true;
 }
 

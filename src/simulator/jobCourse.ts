@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock';
 import { DisposableStore, type Disposable } from '../base/disposable';
 import { jobStart } from './jobFiles';
+import { endLine, restartLine } from './jobMessages';
 import type { JobEnd, JobRunner, JobSignal, RunningJob } from './jobRunner';
 import type { SchedulerOptions } from './schedulerOptions';
 import { setState, type SimulatedJob } from './simulatedJob';
@@ -56,7 +57,7 @@ export class JobCourse implements Disposable {
       return;
     }
     if (!this.#running) return;
-    this.#announceStop(cause);
+    this.#tell(pjmCodes[cause.kind], cause.kind === 'limit' ? undefined : cause.user);
     this.#running.signal(cause.kind === 'limit' ? 'SIGXCPU' : 'SIGTERM');
     this.#after(this.parts.options.killDelayMs, () => this.#running?.signal('SIGKILL'));
   }
@@ -105,6 +106,7 @@ export class JobCourse implements Disposable {
     });
     if (this.job.state !== 'RUN') return;
     this.#running = running;
+    if (parts.options.showsPjmMessages && job.retries > 0) running.writeOutput(restartLine);
     // Deleted with --enforce during the prologue.
     const cause = this.#cause;
     if (cause) {
@@ -113,22 +115,14 @@ export class JobCourse implements Disposable {
     }
   }
 
-  #announceStop(cause: StopCause): void {
-    if (!this.parts.options.showsPjmMessages) return;
-    const start = `Job ${this.job.key} was canceled.`;
-    if (cause.kind === 'limit')
-      this.#running?.writeError(`[ERR.] PJM 7004 ${start} The job exceeded its elapse time limit.`);
-    else {
-      const code = cause.kind === 'delete' ? '7090 ' : '7091 ';
-      const program = cause.kind === 'delete' ? 'pjdel' : 'pjhold';
-      this.#running?.writeError(
-        `[INFO] PJM ${code}${start} User ${cause.user} executed ${program} command.`,
-      );
-    }
+  #tell(pjmCode: number, user?: string): void {
+    const line = endLine(pjmCode, this.job, user);
+    if (this.parts.options.showsPjmMessages && line !== undefined) this.#running?.writeError(line);
   }
 
   #processEnded(end: JobEnd): void {
     const { job, parts } = this;
+    if (end.pjmCode !== undefined) this.#tell(end.pjmCode);
     this.#running = undefined;
     job.jobEndedAt = parts.clock.now();
     this.#record(end);

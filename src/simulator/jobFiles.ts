@@ -107,6 +107,7 @@ function jobEnvironment(job: SimulatedJob, paths: JobPaths): Record<string, stri
     ...(spec.applicationName && { PJM_APPNAME: spec.applicationName }),
     ...(spec.fileSystem && { PJM_FSNAME: spec.fileSystem }),
     ...(!spec.isRestartable && { PJM_NORESTART: '1' }),
+    ...spec.asGiven,
   };
 }
 

@@ -135,9 +135,17 @@ class JobProcess implements RunningJob {
     else if (process.platform !== 'linux') signalAll([-this.#child.pid], signal);
   }
 
+  writeOutput(line: string): void {
+    this.#write(this.job.stdoutPath, line);
+  }
+
   writeError(line: string): void {
+    this.#write(this.job.stderrPath, line);
+  }
+
+  #write(path: string, line: string): void {
     try {
-      appendFileSync(this.job.stderrPath, `${line}\n`);
+      appendFileSync(path, `${line}\n`);
     } catch (error) {
       this.processes.options.log.warn(`job ${this.job.subJobId}: ${String(error)}`);
     }

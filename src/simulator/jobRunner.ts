@@ -41,6 +41,8 @@ export type JobSignal = 'SIGXCPU' | 'SIGKILL' | 'SIGTERM' | 'SIGUSR1' | 'SIGUSR2
 /** A job that runs; signals go to every process of it. */
 export interface RunningJob {
   signal(signal: JobSignal): void;
+  /** A line such as PLE 1700 into the job's standard output file. */
+  writeOutput(line: string): void;
   /** A line such as PJM 7004 into the job's standard error file. */
   writeError(line: string): void;
 }

@@ -32,12 +32,20 @@ export interface NewJob {
   readonly scriptPath: string;
 }
 
+/** Counters and records, all or some, for the disk. */
+export interface TableState {
+  readonly nextId: number;
+  readonly sequence: number;
+  readonly jobs: readonly SimulatedJob[];
+}
+
 /** Finds jobs by id; ended jobs stay until forgotten. */
 export class JobTable {
   readonly #live = new Map<string, SimulatedJob>();
   readonly #ended = new Map<string, SimulatedJob>();
   readonly #members = new Map<number, SimulatedJob[]>();
   readonly #open = new Map<number, number>();
+  readonly #touched = new Set<SimulatedJob>();
   readonly #counts = new Map<string, { readonly jobs: number; readonly subJobs: number }>();
   #nextId: number;
   #sequence = 0;
@@ -56,7 +64,21 @@ export class JobTable {
     this.#sequence += 1;
     const job = createJob({ jobId, part, spec, scriptPath, sequence: this.#sequence }, now);
     this.put(job);
+    this.touch(job);
     return job;
+  }
+
+  /** A command changed this record: it must be on disk before the command answers. */
+  touch(job: SimulatedJob): void {
+    this.#touched.add(job);
+  }
+
+  /** Records touched since this was called last, with the counters; undefined: none. */
+  takeTouched(): TableState | undefined {
+    if (this.#touched.size === 0) return undefined;
+    const jobs = [...this.#touched];
+    this.#touched.clear();
+    return { nextId: this.#nextId, sequence: this.#sequence, jobs };
   }
 
   /** Keeps a record, for example one of a snapshot. */
@@ -181,7 +203,7 @@ export class JobTable {
   }
 
   /** Counters and records for a snapshot. */
-  state(): { nextId: number; sequence: number; jobs: readonly SimulatedJob[] } {
+  state(): TableState {
     const jobs = [...this.#ended.values(), ...this.#live.values()];
     return { nextId: this.#nextId, sequence: this.#sequence, jobs };
   }

@@ -17,6 +17,9 @@ function two(value: number): string {
 
 /** Renders and reads times of a zone that is `utcOffsetMinutes` ahead of UTC. */
 export class LocalTime {
+  /** The minute rendered last: jobs of a long list were submitted and started close together. */
+  #minute = { number: Number.NaN, text: '' };
+
   constructor(private readonly utcOffsetMinutes: number) {}
 
   parts(time: number): Parts {
@@ -34,8 +37,12 @@ export class LocalTime {
   /** `2025/06/19 01:02:00`, or `-`. */
   full(time: number | undefined): string {
     if (time === undefined) return '-';
-    const { year, month, day, hour, minute: minutes, second } = this.parts(time);
-    return `${year}/${month}/${day} ${hour}:${minutes}:${second}`;
+    const number = Math.floor(time / minute);
+    if (number !== this.#minute.number) {
+      const { year, month, day, hour, minute: minutes } = this.parts(time);
+      this.#minute = { number, text: `${year}/${month}/${day} ${hour}:${minutes}` };
+    }
+    return `${this.#minute.text}:${two(Math.floor(time / 1000) % 60)}`;
   }
 
   /** `06/19 01:02:00`, or `-`. */

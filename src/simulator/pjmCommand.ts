@@ -1,11 +1,12 @@
 // Entry to the PJM commands: finds the program, wraps its answer. Knows no process, socket or disk.
 import type { JobEnd, JobStart } from './jobRunner';
 import { runJobControl } from './jobControlCommands';
-import { daemonErrorCodes, renderMessage } from './pjmText';
+import { daemonErrorCodes, refuse, renderMessage } from './pjmText';
 import { runPjstat } from './pjstatCommand';
 import { runPjsub } from './pjsubCommand';
 import type { Scheduler } from './scheduler';
 import { runSiteCommand } from './siteCommands';
+import { delayAnswer } from './slowAnswer';
 
 /** The disk as the caller may use it: with the caller's rights. Paths are absolute. */
 export interface CommandFiles {
@@ -65,6 +66,21 @@ export async function runPjmCommand(scheduler: Scheduler, call: CommandCall): Pr
   return status;
 }
 
+/** Programs whose manual lists an error for other places than the login node. */
+const loginNodeOnly: readonly string[] = ['pjsub', 'pjdel', 'pjhold', 'pjrls'];
+
+/** PJM sets this variable in jobs only. */
+function isInJob({ environment }: CommandCall): boolean {
+  return environment['PJM_ENVIRONMENT'] !== undefined;
+}
+
+/** 0084 as in the manual; of 0093 only the meaning is known, so its text is a guess. */
+function refuseInJob(call: CommandCall): number {
+  return call.program === 'pjsub' && call.arguments.includes('--interact')
+    ? refuse(call, 84, 'Interactive job cannot be submitted except login node.')
+    : refuse(call, 93, 'Cannot be executed except login node.');
+}
+
 async function answer(scheduler: Scheduler, call: CommandCall): Promise<number> {
   const { program } = call;
   if (scheduler.faults.daemonDown && daemonErrorCodes[program] !== undefined) {
@@ -72,6 +88,8 @@ async function answer(scheduler: Scheduler, call: CommandCall): Promise<number> 
     call.stderr(renderMessage('ERR.', daemonErrorCodes[program], program, text));
     return 1;
   }
+  if (isInJob(call) && loginNodeOnly.includes(program)) return refuseInJob(call);
+  await delayAnswer(scheduler, call);
   switch (program) {
     case 'pjsub':
       return runPjsub(scheduler, call);

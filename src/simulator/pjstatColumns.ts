@@ -11,6 +11,8 @@ export interface RowSource {
   /** A parent's state follows from its members. */
   readonly state: PjmState;
   readonly members: number;
+  /** A parent's is that of the member that started first. */
+  readonly startedAt: number | undefined;
   readonly localTime: LocalTime;
   readonly now: number;
 }
@@ -27,18 +29,19 @@ export interface Column {
 const memoryMiB = 86_016;
 const yearMs = 365 * 24 * 3600 * 1000;
 
-function dashForParent(row: RowSource, value: string): string {
-  return isParent(row.job) ? '-' : value;
+/** A step job as a whole has no size and no limit: each step has its own. A bulk job has those of all its sub-jobs. */
+function dashForSteps(row: RowSource, value: string): string {
+  return row.job.part.kind === 'stepParent' ? '-' : value;
 }
 
 function ofQuarter(row: RowSource, value: string): string {
-  return dashForParent(row, row.job.spec.isShared ? value : '-');
+  return dashForSteps(row, row.job.spec.isShared ? value : '-');
 }
 
 /** `-`, `(MM/DD hh:mm)` planned, `MM/DD hh:mm:ss` real; `<` for backfill and `@` for --at. */
-function startDate({ job, localTime, now }: RowSource): string {
+function startDate({ job, startedAt, localTime, now }: RowSource): string {
   const mark = job.spec.notBefore !== undefined ? '@' : job.isBackfilled ? '<' : '';
-  if (job.startedAt !== undefined) return `${localTime.short(job.startedAt)}${mark}`;
+  if (startedAt !== undefined) return `${localTime.short(startedAt)}${mark}`;
   const planned = job.plannedAt ?? (job.state === 'QUE' ? job.spec.notBefore : undefined);
   if (planned === undefined) return '-';
   const { year, month, day, hour, minute } = localTime.parts(planned);
@@ -49,7 +52,7 @@ function startDate({ job, localTime, now }: RowSource): string {
 function elapseLimit(row: RowSource): string {
   const { elapseSeconds } = row.job.spec;
   const text = elapseSeconds === undefined ? 'unlimited' : renderDuration(elapseSeconds);
-  return dashForParent(row, text);
+  return dashForSteps(row, text);
 }
 
 type Definition = readonly [
@@ -74,7 +77,7 @@ const definitions: readonly Definition[] = [
     'nnumr',
     'NODE_REQUIRE',
     15,
-    (row) => dashForParent(row, row.job.spec.isShared ? '-' : String(row.job.spec.nodes)),
+    (row) => dashForSteps(row, row.job.spec.isShared ? '-' : String(row.job.spec.nodes)),
   ],
   ['vnnuma', 'VNODE', 6, (row) => ofQuarter(row, String(row.job.spec.nodes))],
   ['vcnuma', 'CORE', 4, (row) => ofQuarter(row, '10')],
@@ -128,7 +131,8 @@ export function defaultColumns(form: 'plain' | 'verbose' | 'pattern'): readonly 
 export function renderRow(shown: readonly Column[], values: readonly string[]): string {
   const cells = shown.map(({ width, isCut }, index) => {
     const value = values[index] ?? '';
-    return (isCut ? value.slice(0, width) : value).padEnd(width);
+    if (value.length === width) return value;
+    return isCut === true && value.length > width ? value.slice(0, width) : value.padEnd(width);
   });
   return `${cells.join(' ')}\n`;
 }

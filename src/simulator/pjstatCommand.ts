@@ -68,15 +68,18 @@ function renderTable(rows: readonly RowSource[], request: PjstatRequest, user: s
   const shown = chosen
     ? chosen.flatMap((item) => findColumn(item) ?? [])
     : defaultColumns(tableForm);
-  const values = rows.map((row) =>
-    shown.map(({ item, value }) =>
-      row.job.spec.user === user || openItems.includes(item) ? value(row) : '********',
-    ),
-  );
+  const valuesOf = (row: RowSource): string[] => {
+    const isOwn = row.job.spec.user === user;
+    return shown.map(({ item, value }) =>
+      isOwn || openItems.includes(item) ? value(row) : '********',
+    );
+  };
   const headers = shown.map(({ header }) => header);
-  if (delimiter === undefined)
-    return [headers, ...values].map((cells) => renderRow(shown, cells)).join('');
-  return renderData({ headers, values, rows, request, delimiter });
+  if (delimiter !== undefined)
+    return renderData({ headers, values: rows.map(valuesOf), rows, request, delimiter });
+  // A line at a time: ten thousand rows of cells at once would cost more than the text.
+  const lines = rows.map((row) => renderRow(shown, valuesOf(row)));
+  return renderRow(shown, headers) + lines.join('');
 }
 
 interface DataTable {

@@ -45,7 +45,7 @@ function countStates(states: readonly PjmState[]): readonly number[] {
 
 /** `pjstat --rsc`: on PRIMERGY systems sizes are plain node counts. */
 export function renderResources(
-  { options }: Scheduler,
+  { options, faults }: Scheduler,
   { group = '' }: Pick<PjstatRequest, 'group'>,
 ): string {
   const line = (cells: readonly string[]) =>
@@ -56,7 +56,7 @@ export function renderResources(
       line([
         `${resourceUnit}[ENABLE,START]`,
         String(options.nodeCount),
-        `${name}[ENABLE,START]`,
+        `${name}[${faults.closedGroups.includes(name) ? 'DISABLE' : 'ENABLE'},START]`,
         String(Math.min(maxNodes, options.nodeCount)),
       ]),
     );

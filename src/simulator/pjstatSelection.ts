@@ -41,16 +41,25 @@ export function selectRows(scheduler: Scheduler, selection: Selection): readonly
   const now = scheduler.clock.now();
   const rows: RowSource[] = [];
   for (const job of listJobs(scheduler, selection)) {
+    const members = isParent(job) ? scheduler.jobs.members(job.jobId) : [];
     const row = {
       job,
       state: scheduler.jobs.stateOf(job),
-      members: isParent(job) ? scheduler.jobs.members(job.jobId).length : 0,
+      members: members.length,
+      startedAt: isParent(job) ? firstStart(members) : job.startedAt,
       localTime: scheduler.localTime,
       now,
     };
     if (selection.filter.every(({ item, matches }) => matches(valueOf(row, item)))) rows.push(row);
   }
   return selection.sort.length > 0 ? sortRows(rows, selection.sort) : rows;
+}
+
+function firstStart(members: readonly SimulatedJob[]): number | undefined {
+  let first: number | undefined;
+  for (const { startedAt } of members)
+    if (startedAt !== undefined && startedAt < (first ?? Infinity)) first = startedAt;
+  return first;
 }
 
 function valueOf(row: RowSource, item: string): string {
@@ -66,6 +75,7 @@ function* listJobs(scheduler: Scheduler, selection: Selection): Iterable<Simulat
     if (!selection.showsAllUsers && job.spec.user !== selection.user) continue;
     if (job.part.kind === 'bulk' || job.part.kind === 'step') continue;
     const { exitedAt = 0 } = job;
+    if (history && job.hasNoHistory === true) continue;
     if (history && (exitedAt < history.start || exitedAt > history.end)) continue;
     if (!history && isFinalState(job.state)) continue;
     if (ids.length === 0 || ids.some((id) => isSelected(id, job))) yield job;

@@ -6,6 +6,7 @@ import { runInteractive } from './pjsubInteractive';
 import { submitBulk, submitSteps } from './pjsubMultiple';
 import {
   checkCombinations,
+  foreignOptions,
   MergedOptions,
   pjsubRules,
   readScriptOptions,
@@ -73,6 +74,11 @@ function readScript(scheduler: Scheduler, source: ScriptSource): ReadyScript | R
   if ('code' in fromScript) return fromScript;
   for (const { code, text: warning, place } of fromScript.warnings)
     call.stderr(renderMessage('WARN', code, 'pjsub', `${warning} ${place ?? ''}`.trim()));
+  if (isGiven(options, 'verbose'))
+    for (const flag of foreignOptions([...fromScript.options, ...options])) {
+      const warning = `The option is ignored in the use environment: ${flag}.`;
+      call.stderr(renderMessage('WARN', 29, 'pjsub', warning));
+    }
   const clash = checkCombinations(fromScript.options) ?? checkCombinations(options);
   if (clash) return clash;
   const merged = new MergedOptions(fromScript.options, options);
@@ -87,7 +93,11 @@ function readScript(scheduler: Scheduler, source: ScriptSource): ReadyScript | R
     localTime,
     now: clock.now(),
   });
-  return 'code' in spec ? spec : { spec, text, merged };
+  if ('code' in spec) return spec;
+  const { resourceGroup } = spec;
+  if (scheduler.faults.closedGroups.includes(resourceGroup))
+    return { code: 59, text: `rscgrp=${resourceGroup} is disabled.` };
+  return { spec, text, merged };
 }
 
 async function submitScripts(
@@ -118,6 +128,8 @@ function checkPlace(scheduler: Scheduler, call: CommandCall): Refusal | undefine
   const { faults, options, jobs } = scheduler;
   if (!call.files.isFolder(call.folder))
     return { code: 26, text: 'Current working directory access failed.' };
+  if (call.folder.includes('\n'))
+    return { code: 27, text: 'Current working directory path contains a newline character.' };
   if (faults.submitRefusal !== undefined) return { code: 79, text: faults.submitRefusal };
   const live = jobs.countLive(call.user);
   if (live.jobs >= options.acceptLimit)

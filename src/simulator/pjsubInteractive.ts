@@ -3,7 +3,7 @@ import { sleep } from '../base/clock';
 import { isFinalState } from '../pjm/jobState';
 import { splitKeyValues } from './arguments';
 import type { JobRunner } from './jobRunner';
-import { renderMessage } from './pjmText';
+import { refuse, renderMessage } from './pjmText';
 import type { CommandCall } from './pjmCommand';
 import { refuseJob, type ReadyScript } from './pjsubAccept';
 import type { Scheduler } from './scheduler';
@@ -56,12 +56,19 @@ async function waitForNodes(
   { job, waitSeconds }: { job: SimulatedJob; waitSeconds: number },
 ): Promise<boolean> {
   const deadline = scheduler.clock.now() + waitSeconds * 1000 + graceMs;
-  const isOver = () => isFinalState(job.state) || scheduler.course(job) !== undefined;
+  const isOver = () =>
+    isFinalState(job.state) || job.state === 'ERR' || scheduler.course(job) !== undefined;
   await waitUntil(scheduler, call, () => isOver() || scheduler.clock.now() >= deadline);
   if (scheduler.course(job)) {
     // Nodes are given; the job starts after the scheduling delay.
     await waitUntil(scheduler, call, () => job.startedAt !== undefined || isFinalState(job.state));
     return job.startedAt !== undefined;
+  }
+  if (job.state === 'ERR') {
+    // When PJM says so is a guess: here a system error kept the job from its nodes.
+    refuse(call, 85, `Interactive job ${job.jobId} was not able to start.`);
+    scheduler.cancel(job, { user: call.user, reason: '-' });
+    return false;
   }
   call.stdout('[INFO] PJM 0081 .\n');
   const text = `Interactive job ${job.jobId} is canceled due to the resource allocation timeout.`;
@@ -95,6 +102,7 @@ function terminalRunner(call: CommandCall, jobId: number): JobRunner {
         signal: () => {
           stop.abort();
         },
+        writeOutput: (line) => call.stdout(`${line}\n`),
         writeError: (line) => call.stderr(`${line}\n`),
       };
     },

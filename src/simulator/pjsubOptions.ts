@@ -123,6 +123,11 @@ export class MergedOptions {
   }
 }
 
+/** Flags of another kind of machine (FX): PJM ignores them here, and says so with --verbose. */
+export function foreignOptions(options: readonly GivenOption[]): readonly string[] {
+  return options.filter(({ id }) => id === 'net-route').map(({ flag }) => flag);
+}
+
 /** Options that exclude each other within one source: refused with 0002. */
 export function checkCombinations(source: readonly GivenOption[]): Refusal | undefined {
   for (const { id, flags, excludes } of pjsubOptions) {

@@ -31,6 +31,9 @@ export function readResources(
   isInteractive: boolean,
   options: SchedulerOptions,
 ): ResourceSpec | Refusal {
+  const siteKeys = [...resources.keys()].filter((key) => !isPjmKey(key));
+  if (siteKeys.length > maxSiteResources)
+    return { code: 77, text: 'Too many custom resources specified.' };
   const unknown = [...resources].find(([key]) => !findResourceKey(key));
   if (unknown)
     return {
@@ -51,6 +54,15 @@ export function readResources(
       text: `No execute permission: pjsub-${isInteractive ? 'interact' : 'batch'}.`,
     };
   return fitGroup(resources, group, options);
+}
+
+const siteResourceKeys = ['gpu', 'gpu-share', 'beeond', 'jobenv'];
+/** Custom resources of one job, from the Command Reference. */
+const maxSiteResources = 64;
+
+/** Keys that PJM itself knows; all others are a site's. */
+function isPjmKey(key: string): boolean {
+  return findResourceKey(key) !== undefined && !siteResourceKeys.includes(key);
 }
 
 function fitGroup(
@@ -87,7 +99,10 @@ function fitGroup(
 }
 
 function readNodes(resources: Resources, group: ResourceGroup): number | Refusal {
-  const key = group.isShared && resources.has('vnode') ? 'vnode' : 'node';
+  const vnode = resources.get('vnode');
+  // Whole-node groups run node jobs. That they refuse virtual nodes, and with which code, is a guess.
+  if (vnode !== undefined && !group.isShared) return invalidResource('vnode', vnode);
+  const key = vnode === undefined ? 'node' : 'vnode';
   const text = resources.get(key)?.replace(/\(.*\)$/, '');
   if (text === undefined) return group.minNodes;
   if (!/^\d+$/.test(text)) return invalidResource(key, text);

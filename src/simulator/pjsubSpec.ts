@@ -39,6 +39,8 @@ export function readJobSpec(input: SpecInput): JobSpec | Refusal {
     return { code: 18, text: `Job name is mismatch: ${name}.` };
   const values = checkValues(merged);
   if (values) return values;
+  const given = readPolicies(merged);
+  if ('code' in given) return given;
   const at = readAt(input);
   if (typeof at === 'object') return at;
   const group = merged.value('gname') ?? call.group;
@@ -60,6 +62,7 @@ export function readJobSpec(input: SpecInput): JobSpec | Refusal {
     submitFolder: call.folder,
     shell: shellOf(input.scriptText, call.environment['SHELL']),
     ...readOutput(merged, call.folder),
+    asGiven: { ...given.policies, ...(merged.has('at') && { PJM_AT: merged.value('at') ?? '' }) },
     priority: Number(merged.value('p') ?? defaultPriority),
     isPriorityDefault: !merged.has('p'),
     notBefore: isInteractive ? undefined : at,
@@ -88,7 +91,28 @@ function shellOf(script: string, loginShell = '/bin/bash'): string {
   return /^#!\s*(\S+)/.exec(script)?.[1] ?? loginShell;
 }
 
+/** Values of `-P`, and the variable that carries each into the job. */
+const policies: readonly (readonly [key: string, variable: string, values: RegExp])[] = [
+  ['vn-policy', 'PJM_VN_POLICY', /^(abs-pack|pack|(abs-)?unpack(=[1-9]\d*)?)$/],
+  ['exec-policy', 'PJM_EXEC_POLICY', /^(simplex|share)$/],
+];
+
+function readPolicies(
+  merged: MergedOptions,
+): { readonly policies: Readonly<Record<string, string>> } | Refusal {
+  const given: Record<string, string> = {};
+  for (const [key, value] of merged.keys('P')) {
+    const policy = policies.find(([name]) => name === key);
+    if (!policy?.[2].test(value)) return unknown('-P', `${key}=${value}`);
+    given[policy[1]] = value;
+  }
+  return { policies: given };
+}
+
 function checkValues(merged: MergedOptions): Refusal | undefined {
+  // Furo Type II has no layered storage.
+  if (merged.has('llio'))
+    return { code: 50, text: 'The option --llio cannot used in this resource unit.' };
   const priority = merged.value('p');
   if (priority !== undefined) {
     if (!/^-?\d+$/.test(priority)) return invalid('-p', priority);

@@ -6,6 +6,7 @@ import { isFinalState, type PjmState } from '../pjm/jobState';
 import { NodePool } from './allocation';
 import { JobCourse, type StopCause } from './jobCourse';
 import { jobPaths } from './jobFiles';
+import { tellLoss } from './jobMessages';
 import type { JobRunner } from './jobRunner';
 import { JobTable } from './jobTable';
 import { LocalTime } from './localTime';
@@ -20,10 +21,8 @@ import {
 import { readSnapshot, type SchedulerSnapshot } from './schedulerSnapshot';
 import { breakJob, holdJob, latestEnd, setState, type SimulatedJob } from './simulatedJob';
 import { renderStatistics } from './statisticsText';
-import { deletesStep, parseStepRule } from './stepRules';
+import { deletedSteps } from './stepDeletion';
 import { WaitingQueue } from './waitingQueue';
-
-export type { SchedulerSnapshot } from './schedulerSnapshot';
 
 /** What a scheduler is made of. */
 export interface SchedulerParts {
@@ -91,7 +90,8 @@ export class Scheduler implements Disposable {
   /** Stops a job for good; the end comes later. In ACC the job is rejected. */
   cancel(job: SimulatedJob, cause: { user: string; reason: string }): void {
     job.deleteAskedAt = this.clock.now();
-    this.#announce();
+    job.deleteReason = cause.reason;
+    this.#announce(job);
     this.#after(this.options.deleteDelayMs, () => {
       const course = this.#courses.get(job.key);
       if (course) course.stop({ kind: 'delete', ...cause });
@@ -102,15 +102,18 @@ export class Scheduler implements Disposable {
   /** Takes a waiting job out of the queue, or aborts a running one; its results are lost. */
   hold(job: SimulatedJob, cause: { user: string; reason: string }): void {
     const course = this.#courses.get(job.key);
-    if (course) course.stop({ kind: 'hold', ...cause });
-    else this.#enterHold(job, cause);
-    this.#announce();
+    if (course) {
+      job.holdAsked = cause;
+      course.stop({ kind: 'hold', ...cause });
+    } else this.#enterHold(job, cause);
+    this.#announce(job);
   }
 
   /** Back into the queue, at its end. */
   release(job: SimulatedJob): void {
     if (job.heldAt !== undefined) job.holdSeconds += (this.clock.now() - job.heldAt) / 1000;
     delete job.heldAt;
+    this.jobs.touch(job);
     this.#enqueue(job);
   }
 
@@ -119,9 +122,9 @@ export class Scheduler implements Disposable {
     return this.#courses.get(job.key);
   }
 
-  /** Something about a waiting job was altered: the queue is looked at again. */
-  reconsider(): void {
-    this.#announce();
+  /** The queue is looked at again, because something about a waiting job was altered. */
+  reconsider(altered?: SimulatedJob): void {
+    this.#announce(altered);
     this.#planPass();
   }
 
@@ -156,7 +159,8 @@ export class Scheduler implements Disposable {
     return timers;
   }
 
-  #announce(): void {
+  #announce(byCommand?: SimulatedJob): void {
+    if (byCommand) this.jobs.touch(byCommand);
     if (this.#isAnnounced) return;
     this.#isAnnounced = true;
     this.#after(0, () => {
@@ -265,34 +269,31 @@ export class Scheduler implements Disposable {
     this.jobs.ended(job, this.clock.now());
     this.jobs.forgetBefore(this.clock.now() - this.options.keepDays * day);
     const { files } = this.#parts;
-    if (job.spec.statistics !== 'none')
+    if (job.spec.statistics !== 'none' && job.hasNoStatistics !== true)
       files.write(jobPaths(job).stats, renderStatistics(job, this.localTime), 0o644);
     if (this.jobs.isScriptUnused(job)) files.remove?.(job.scriptPath);
   }
 
   /** Deletes step sub-jobs whose `sd=` form came true (PJM code 6). */
   #judgeSteps(): void {
-    for (const job of this.#queue.steps()) {
-      if (job.part.kind !== 'step' || !this.jobs.isNextStep(job)) continue;
-      const rule = parseStepRule(job.part.dependency);
-      if (!rule || !deletesStep(rule, job.part.number, this.jobs.stepResults(job.jobId))) continue;
-      const own = job.part.number;
-      const members = this.jobs.members(job.jobId);
-      const followers = members.filter(({ part }) => part.kind === 'step' && part.number > own);
-      for (const other of rule.deleteType === 'one' ? [job] : [job, ...followers]) {
-        if (isFinalState(other.state)) continue;
-        this.#queue.remove(other);
-        other.pjmCode = 6;
-        this.#finish(other, 'CCL');
-      }
+    for (const job of deletedSteps(this.jobs, this.#queue.steps())) {
+      this.#queue.remove(job);
+      job.pjmCode = 6;
+      this.#finish(job, 'CCL');
     }
   }
 
   #restore(snapshot: SchedulerSnapshot): void {
-    const { again } = readSnapshot(snapshot, this.jobs, this.options, this.clock.now());
-    for (const job of again.waiting) this.#enqueue(job);
+    const now = this.clock.now();
+    const { waiting, held, deleted, ended } = readSnapshot(snapshot, this.jobs, this.options, now);
+    for (const job of waiting) this.#enqueue(job);
+    for (const { job, cause } of held) this.#enterHold(job, cause);
     this.#after(0, () => {
-      for (const job of again.ended) this.#finish(job, 'EXT');
+      for (const job of deleted) this.#cancelWaiting(job, job.deleteReason ?? '-');
+      for (const job of ended) {
+        if (this.options.showsPjmMessages) tellLoss(job, this.#parts.files);
+        this.#finish(job, 'EXT');
+      }
     });
   }
 }

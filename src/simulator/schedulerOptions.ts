@@ -73,6 +73,10 @@ export interface SchedulerFaults {
   submitRefusal: string | undefined;
   /** A job that is about to start is stopped by a system error and stays ERR until it is deleted. */
   breaksJobs: boolean;
+  /** Resource groups that take no jobs; pjsub then refuses with 0059. */
+  closedGroups: readonly string[];
+  /** Every answer takes so long; above three seconds pjstat and pjdel print dots. */
+  answerDelayMs: number;
 }
 
 export function noFaults(): SchedulerFaults {
@@ -83,5 +87,7 @@ export function noFaults(): SchedulerFaults {
     queueSlowdownMs: 0,
     submitRefusal: undefined,
     breaksJobs: false,
+    closedGroups: [],
+    answerDelayMs: 0,
   };
 }

@@ -17,7 +17,8 @@ import { ComputeNodes } from './nodes';
 import { killMarked, machineMarker } from './processes';
 import { Scheduler } from './scheduler';
 import { furoOptions, type SchedulerOptions } from './schedulerOptions';
-import type { SchedulerSnapshot } from './schedulerSnapshot';
+import type { TableState } from './jobTable';
+import { withChanges, type SchedulerSnapshot } from './schedulerSnapshot';
 import { SshServer } from './sshServer';
 import { readStateFile, StateFile } from './stateFile';
 
@@ -173,7 +174,17 @@ async function startBatchSystem(machine: Machine): Promise<BatchSystem> {
   const { scheduler, state } = restoreScheduler(machine, jobs, files);
   const names = { user, group: groupName, hostName: loginNodeName, shell: '/bin/bash' };
   const path = commandSocketPath(instance);
-  const socket = new CommandSocket({ path, scheduler, jobs, files, log, ...names });
+  const socket = new CommandSocket({
+    path,
+    scheduler,
+    jobs,
+    files,
+    log,
+    keep: () => {
+      state.keep();
+    },
+    ...names,
+  });
   await socket.listen();
   installExecutables(folders, socket.path);
   return {
@@ -206,19 +217,21 @@ function restoreScheduler(
   files: HostFiles,
 ): { scheduler: Scheduler; state: StateFile<SchedulerSnapshot> } {
   const path = join(folders.state, 'scheduler.json');
-  const snapshot = readStateFile(path, log) as SchedulerSnapshot | undefined;
+  const kept = readStateFile(path, log) as
+    { readonly state: SchedulerSnapshot; readonly changes: readonly TableState[] } | undefined;
   const scheduler = new Scheduler({
     clock: systemClock,
     runner,
     files,
     options: options.scheduling ?? {},
-    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(kept && { snapshot: withChanges(kept.state, kept.changes) }),
   });
   const state = new StateFile({
     path,
     clock: systemClock,
     log,
     snapshot: () => scheduler.snapshot(),
+    changes: () => scheduler.jobs.takeTouched(),
   });
   scheduler.onDidChange(() => {
     state.touch();
@@ -230,6 +243,8 @@ function restoreScheduler(
     scheduler.faults.queueSlowdownMs = settings.queueDelaySeconds * 1000;
     scheduler.faults.submitRefusal = settings.submitRefusal;
     scheduler.faults.breaksJobs = settings.breaksJobs;
+    scheduler.faults.closedGroups = settings.closedGroups;
+    scheduler.faults.answerDelayMs = settings.answerDelaySeconds * 1000;
   });
   return { scheduler, state };
 }

@@ -35,6 +35,8 @@ export interface JobSpec {
   readonly statistics: Statistics;
   readonly priority: number;
   readonly isPriorityDefault: boolean;
+  /** Variables that carry an option's value as it was written: `--at`, `-P`. */
+  readonly asGiven?: Readonly<Record<string, string>>;
   /** `--at`. */
   readonly notBefore: number | undefined;
   readonly isRestartable: boolean;
@@ -82,7 +84,14 @@ export interface SimulatedJob {
   prologueAt?: number;
   jobEndedAt?: number;
   exitedAt?: number;
+  /** pjdel was answered: the end comes later, also after a restart of the simulator. */
   deleteAskedAt?: number;
+  deleteReason?: string;
+  /** `pjdel --no-stats` and `--no-history`. */
+  hasNoStatistics?: boolean;
+  hasNoHistory?: boolean;
+  /** pjhold was answered while the job ran: it is held when its processes are gone. */
+  holdAsked?: { readonly user: string; readonly reason: string };
   deletedAt?: number;
   heldAt?: number;
   holdSeconds: number;
@@ -167,6 +176,7 @@ export function holdJob(
   cause: { readonly user: string; readonly reason: string },
   now: number,
 ): void {
+  delete job.holdAsked;
   job.heldAt = now;
   job.holds += 1;
   job.lastHoldUser = cause.user;

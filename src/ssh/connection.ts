@@ -15,10 +15,11 @@ import { Credentials } from './credentials';
 import type { Endpoint } from './endpoint';
 import { followExec } from './exec';
 import { detailOf, sshFailure } from './failures';
-import { Hop } from './hop';
+import type { Hop } from './hop';
 import type { SshPrompts } from './prompts';
 import type { ExecOptions, ExecResult, Remote, RemoteFiles, RemotePath } from './remote';
 import { SftpFiles } from './remoteFiles';
+import { openRoute } from './route';
 import { SftpSession } from './sftpSession';
 import { shellQuote, shellScript } from './shellQuote';
 
@@ -144,7 +145,7 @@ export class SshConnection implements Remote {
     const endpoint = typeof given === 'function' ? await given(signal) : given;
     signal.throwIfAborted();
     log.info(`connecting to ${endpoint.user}@${endpoint.host}:${endpoint.port}`);
-    const hop = await Hop.open(
+    const hop = await openRoute(
       {
         endpoint,
         trustFile,

@@ -29,10 +29,12 @@ const CAP_DELAY_MS = 60_000;
 /** Reasons for which trying again by itself is useless or harmful (it may lock out a whole campus). */
 const PERSON_NEEDED: ReadonlySet<string> = new Set([
   'endpointInvalid',
-  'proxyUnsupported',
+  'sshConfigUnusable',
+  'jumpLoop',
   'handshakeFailed',
   'hostKeyChanged',
   'hostKeyRevoked',
+  'hostKeyUnknown',
   'hostKeyRejected',
   'hostKeyUnchecked',
   'authenticationFailed',

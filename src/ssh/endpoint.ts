@@ -16,6 +16,18 @@ export interface Endpoint {
   readonly identityAgent?: string;
   /** known_hosts files, read and never written. */
   readonly knownHostsFiles: readonly string[];
+  /** Keys that must never be accepted, as a plain list of public keys. */
+  readonly revokedKeysFile?: string;
+  /** What happens to a host that nobody knows: refused, remembered without a question, or asked about (the default). */
+  readonly strictHostKeys?: 'yes' | 'accept-new' | 'ask';
+  /** The login that stands before this one; the connection goes through it. */
+  readonly jump?: Endpoint;
+  /** A command that carries the connection, tokens expanded. From the user's own ssh configuration only. */
+  readonly proxyCommand?: string;
+  readonly keepaliveSeconds?: number;
+  readonly keepaliveCount?: number;
+  /** For the way to the machine, the key exchange and the login together. */
+  readonly connectTimeoutSeconds?: number;
 }
 
 /** What a person names: a host, and user and port where they differ from the ssh configuration. */
@@ -29,8 +41,9 @@ export interface Target {
  * Refuses names that a shell, an ssh command line or a known_hosts file could misread: a leading `-`,
  * control characters, blanks and shell metacharacters (CVE-2023-51385 and its kin).
  */
-export function checkTarget(target: Target): void {
+export function checkTarget(target: Target & { readonly hostKeyAlias?: string }): void {
   checkName('host', target.host);
+  if (target.hostKeyAlias !== undefined) checkName('hostKeyAlias', target.hostKeyAlias);
   if (target.user !== undefined) checkName('user', target.user);
   if (target.port !== undefined) checkPort(target.port);
 }
@@ -42,14 +55,19 @@ export function knownHostsName(endpoint: Pick<Endpoint, 'host' | 'port' | 'hostK
   return endpoint.port === 22 ? host : `[${host}]:${endpoint.port}`;
 }
 
-function checkName(field: 'host' | 'user', value: string): void {
-  const isSafe =
+/** True for a host or user name that no shell, command line or known_hosts file can misread. */
+export function isSafeName(value: string): boolean {
+  return (
     value.length > 0 &&
     value.length <= 255 &&
     !value.startsWith('-') &&
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-    !/[\u0000-\u0020\u007f-\u009f'"`$;&<>|(){}\\*?!#~,@\u2028\u2029]/.test(value);
-  if (!isSafe) throw sshFailure('endpointInvalid', { field, value: value.slice(0, 80) });
+    !/[\u0000-\u0020\u007f-\u009f'"`$;&<>|(){}\\*?!#~,@\u2028\u2029]/.test(value)
+  );
+}
+
+function checkName(field: 'host' | 'user' | 'hostKeyAlias', value: string): void {
+  if (!isSafeName(value)) throw sshFailure('endpointInvalid', { field, value: value.slice(0, 80) });
 }
 
 function checkPort(port: number, text = String(port)): void {

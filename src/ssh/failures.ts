@@ -4,8 +4,14 @@ import { Failure, type FailureValues } from '../base/failure';
 export type SshFailureReason =
   /** field, value: a host, user, port or path that must not reach a command line. */
   | 'endpointInvalid'
-  /** host: the ssh configuration names a jump host or a proxy command, which are not supported yet. */
-  | 'proxyUnsupported'
+  /** host, detail: the ssh configuration cannot be used for this host, as ssh itself would say. */
+  | 'sshConfigUnusable'
+  /** host, detail: the jump hosts of the ssh configuration lead in a circle, or are too many. */
+  | 'jumpLoop'
+  /** host, target, port, detail: the jump host cannot reach the next machine. */
+  | 'jumpRefused'
+  /** host, detail: the proxy command of the ssh configuration ended before there was a connection. */
+  | 'proxyCommandFailed'
   /** host: the name has no address. */
   | 'hostNotFound'
   /** host, port: nothing listens there. */
@@ -14,11 +20,13 @@ export type SshFailureReason =
   | 'hostUnreachable'
   /** host, port, detail: the other side speaks no SSH, or shares no algorithm with us. */
   | 'handshakeFailed'
-  /** host, port, fingerprint, keyType, file, line: where the other key is remembered. */
+  /** host, port, name, fingerprint, keyType, file, line: where the other key is remembered, and under which name. */
   | 'hostKeyChanged'
-  /** host, port, fingerprint, keyType, file, line. */
+  /** host, port, name, fingerprint, keyType, file, line. */
   | 'hostKeyRevoked'
-  /** host, port, fingerprint, keyType: the person did not confirm it. */
+  /** host, port, name, fingerprint, keyType: nobody knows it, and the ssh configuration forbids new keys. */
+  | 'hostKeyUnknown'
+  /** host, port, name, fingerprint, keyType: the person did not confirm it. */
   | 'hostKeyRejected'
   /** host, detail: the check itself failed, so nothing was sent. */
   | 'hostKeyUnchecked'

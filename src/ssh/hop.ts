@@ -58,7 +58,7 @@ export class Hop implements Disposable {
 
   private constructor(
     private readonly client: Client,
-    private readonly host: string,
+    readonly host: string,
   ) {
     let lastError: unknown;
     client.on('error', (error) => (lastError = error));
@@ -70,8 +70,10 @@ export class Hop implements Disposable {
   /** Connects, checks the host key, logs in. Rejects with a Failure, or with the signal's reason. */
   static async open(options: HopOptions, signal?: AbortSignal): Promise<Hop> {
     const over = new AbortController();
-    const deadline = new Deadline(options.clock, OPEN_TIMEOUT_MS);
     const { endpoint, prompts } = options;
+    const { connectTimeoutSeconds: seconds } = endpoint;
+    const limitMs = seconds === undefined ? OPEN_TIMEOUT_MS : seconds * 1_000;
+    const deadline = new Deadline(options.clock, limitMs);
     try {
       const trust = await HostTrust.read({
         endpoint,
@@ -130,6 +132,11 @@ export class Hop implements Disposable {
       const { host } = this;
       throw sshFailure('sftpUnavailable', { host, detail: detailOf(error.cause) }, error.cause);
     }
+  }
+
+  /** A channel to another machine, as the server sees it. Rejects with `channelRefused` or the end reason. */
+  openTunnel(host: string, port: number): Promise<Duplex> {
+    return this.#open<Duplex>((done) => this.client.forwardOut('127.0.0.1', 0, host, port, done));
   }
 
   dispose(): void {
@@ -225,24 +232,29 @@ function connectConfig(
   onRefused: (failure: Failure<SshFailureReason>) => void,
 ): ConnectConfig {
   const { endpoint, login, trust } = options;
+  const { keepaliveSeconds: seconds, keepaliveCount } = endpoint;
+  const keepaliveMs = seconds === undefined ? KEEPALIVE_MS : seconds * 1_000;
   return {
     host: endpoint.host,
     port: endpoint.port,
     username: endpoint.user,
     ...(options.through && { sock: options.through }),
     algorithms: { ...ALGORITHMS, serverHostKey: trust.algorithms() },
-    // Must return undefined, and only a literal `false` refuses: ssh2 takes everything else for consent.
-    hostVerifier: (key: Buffer, verify: (isTrusted: boolean) => void): void => {
+    // Only a literal `false` refuses: ssh2 takes everything else but undefined, which means later, for consent.
+    hostVerifier: (key: Buffer, verify: (isTrusted: boolean) => void): true | undefined => {
+      // When session keys are renewed, an answer that comes later would break the line.
+      if (trust.hasAccepted(key)) return true;
       void trust.verdict(Buffer.from(key)).then((failure) => {
         if (failure) onRefused(failure);
         verify(failure === undefined);
       });
+      return undefined;
     },
     // ssh2's types know neither the `null`s of the first call nor `false` for the end.
     authHandler: login.handler as never,
     readyTimeout: 0,
-    keepaliveInterval: options.keepaliveMs ?? KEEPALIVE_MS,
-    keepaliveCountMax: KEEPALIVE_COUNT,
+    keepaliveInterval: options.keepaliveMs ?? keepaliveMs,
+    keepaliveCountMax: keepaliveCount ?? KEEPALIVE_COUNT,
   };
 }
 

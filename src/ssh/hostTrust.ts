@@ -1,4 +1,5 @@
 // Decides about the key that a server shows, from known_hosts files, our own trust file and a person. Fail closed.
+import { readFile } from 'node:fs/promises';
 import type { Logger } from '../base/log';
 import { knownHostsName, type Endpoint } from './endpoint';
 import { detailOf, sshFailure, type SshFailureReason } from './failures';
@@ -8,8 +9,10 @@ import {
   judgeHostKey,
   keyTypeOf,
   knownKeyTypes,
+  parseRevokedKeys,
   readKnownHosts,
   rememberHostKey,
+  type HostKeyVerdict,
   type KnownHost,
 } from './knownHosts';
 import type { HostKeyQuestion } from './prompts';
@@ -37,6 +40,8 @@ export interface HostTrustOptions {
 /** The trust of one endpoint for one connection attempt; files are read once, before anything is sent. */
 export class HostTrust {
   readonly #name: string;
+  /** The key that this attempt has accepted; the server shows it again whenever it renews the session keys. */
+  #accepted: Buffer | undefined;
 
   private constructor(
     private readonly options: HostTrustOptions,
@@ -45,14 +50,16 @@ export class HostTrust {
     this.#name = knownHostsName(options.endpoint);
   }
 
-  /** Throws `hostKeyUnchecked` when a file exists but cannot be read. */
+  /** Throws `hostKeyUnchecked` when a file exists but cannot be read, or a list of revoked keys cannot be honoured. */
   static async read(options: HostTrustOptions): Promise<HostTrust> {
     const { endpoint, trustFile } = options;
+    const files = [...endpoint.knownHostsFiles, trustFile].filter((file) => file !== 'none');
     try {
-      return new HostTrust(
-        options,
-        await readKnownHosts([...endpoint.knownHostsFiles, trustFile].filter((f) => f !== 'none')),
-      );
+      const [revoked, known] = await Promise.all([
+        readRevokedKeys(endpoint.revokedKeysFile),
+        readKnownHosts(files),
+      ]);
+      return new HostTrust(options, [...revoked, ...known]);
     } catch (error) {
       throw sshFailure('hostKeyUnchecked', { host: endpoint.host, detail: detailOf(error) }, error);
     }
@@ -69,11 +76,18 @@ export class HostTrust {
     return [...first, ...HOST_KEY_ALGORITHMS.filter((name) => !known.has(name))];
   }
 
+  /** True for the very key that this attempt has accepted before. */
+  hasAccepted(key: Buffer): boolean {
+    return this.#accepted?.equals(key) ?? false;
+  }
+
   /** Undefined when the key may be used; else the reason to refuse it. Never throws. */
   async verdict(key: Buffer): Promise<Failure<SshFailureReason> | undefined> {
     const { host, port } = this.options.endpoint;
     try {
-      return await this.#judge(key);
+      const refusal = await this.#judge(key);
+      if (!refusal) this.#accepted = key;
+      return refusal;
     } catch (error) {
       this.options.log.error(`host key of ${host}:${port} could not be checked`, detailOf(error));
       return sshFailure('hostKeyUnchecked', { host, detail: detailOf(error) }, error);
@@ -82,8 +96,9 @@ export class HostTrust {
 
   async #judge(key: Buffer): Promise<Failure<SshFailureReason> | undefined> {
     const { host, port } = this.options.endpoint;
-    const shown = { host, port, keyType: keyTypeOf(key), fingerprint: fingerprintOf(key) };
-    const verdict = judgeHostKey(this.hosts, this.#name, key);
+    const fingerprint = fingerprintOf(key);
+    const shown = { host, port, name: this.#name, keyType: keyTypeOf(key), fingerprint };
+    const verdict = this.#lookUp(key);
     switch (verdict.kind) {
       case 'known':
         return undefined;
@@ -94,12 +109,37 @@ export class HostTrust {
       }
       case 'unknown':
       case 'unknownType': {
-        const isConfirmed: unknown = await this.options.confirm(shown);
-        if (isConfirmed !== true) return sshFailure('hostKeyRejected', shown);
+        if (this.options.endpoint.strictHostKeys === 'yes')
+          return sshFailure('hostKeyUnknown', shown);
+        if (!(await this.#mayRemember(verdict, shown))) return sshFailure('hostKeyRejected', shown);
         await rememberHostKey(this.options.trustFile, this.#name, key);
-        this.options.log.info(`host key of ${host}:${port} confirmed: ${shown.fingerprint}`);
+        this.options.log.info(`host key of ${host}:${port} remembered: ${fingerprint}`);
         return undefined;
       }
     }
   }
+
+  /** As OpenSSH, a machine on another port may show the key that is known for its plain name. */
+  #lookUp(key: Buffer): HostKeyVerdict {
+    const { host, port, hostKeyAlias } = this.options.endpoint;
+    const verdict = judgeHostKey(this.hosts, this.#name, key);
+    if (port === 22 || hostKeyAlias !== undefined || verdict.kind !== 'unknown') return verdict;
+    const plain = judgeHostKey(this.hosts, host.toLowerCase(), key);
+    return plain.kind === 'known' || plain.kind === 'revoked' ? plain : verdict;
+  }
+
+  /** Without a question only for a host that is wholly new: another type for a known one is a reason to look. */
+  async #mayRemember(
+    verdict: HostKeyVerdict,
+    shown: Omit<HostKeyQuestion, 'storedIn'>,
+  ): Promise<boolean> {
+    const { endpoint, trustFile, confirm } = this.options;
+    if (endpoint.strictHostKeys === 'accept-new' && verdict.kind === 'unknown') return true;
+    const isConfirmed: unknown = await confirm({ ...shown, storedIn: trustFile });
+    return isConfirmed === true;
+  }
+}
+
+async function readRevokedKeys(file: string | undefined): Promise<KnownHost[]> {
+  return file === undefined ? [] : parseRevokedKeys(await readFile(file), file);
 }

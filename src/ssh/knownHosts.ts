@@ -2,6 +2,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { matchesAnyPattern } from './hostPattern';
 
 export type KnownHostMarker = '@revoked' | '@cert-authority';
 
@@ -33,17 +34,71 @@ export function parseKnownHosts(text: string, file: string): KnownHost[] {
 }
 
 function parseLine(text: string, file: string, line: number): KnownHost | undefined {
-  const fields = text.replace(/\r$/, '').split(/[ \t]+/);
+  const fields = text.replace(/[\r\n]+$/, '').split(/[ \t]+/);
   if (fields[0] === '') fields.shift();
+  if (fields[0]?.startsWith('#')) return undefined;
   let marker: KnownHostMarker | undefined;
   if (fields[0] === '@revoked' || fields[0] === '@cert-authority')
     marker = fields.shift() as KnownHostMarker;
   const [names, keyType, base64] = fields;
-  if (!names || names.startsWith('#') || names.startsWith('@') || !keyType || !base64)
-    return undefined;
+  if (!names || names.startsWith('@') || !keyType || !base64) return undefined;
+  const key = keyFrom(keyType, base64);
+  return key && { file, line, ...(marker && { marker }), names, keyType: keyTypeOf(key), key };
+}
+
+/** A public key as `type base64`; undefined when the one does not fit the other. */
+function keyFrom(keyType: string, base64: string): Buffer | undefined {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return undefined;
   const key = Buffer.from(base64, 'base64');
-  if (keyTypeOf(key) !== keyType) return undefined;
-  return { file, line, ...(marker && { marker }), names, keyType, key };
+  const type = keyTypeOf(key);
+  // OpenSSH takes the names of RSA signatures for the name of the key, too.
+  const isNamed = type === keyType || (type === 'ssh-rsa' && /^rsa-sha2-(256|512)$/.test(keyType));
+  return isNamed && partsOf(key)?.length === PARTS_OF_TYPE[type] ? key : undefined;
+}
+
+/** How many fields a whole key of each type that OpenSSH knows has on the wire, its type name among them. */
+const PARTS_OF_TYPE: Readonly<Record<string, number>> = {
+  'ssh-ed25519': 2,
+  'ssh-rsa': 3,
+  'ssh-dss': 5,
+  'ecdsa-sha2-nistp256': 3,
+  'ecdsa-sha2-nistp384': 3,
+  'ecdsa-sha2-nistp521': 3,
+  'sk-ssh-ed25519@openssh.com': 3,
+  'sk-ecdsa-sha2-nistp256@openssh.com': 4,
+};
+
+/** The fields of a wire-format key; undefined when they do not end where it ends. */
+function partsOf(key: Buffer): Buffer[] | undefined {
+  const parts: Buffer[] = [];
+  let at = 0;
+  while (at + 4 <= key.length) {
+    const end = at + 4 + key.readUInt32BE(at);
+    parts.push(key.subarray(at + 4, end));
+    at = end;
+  }
+  return at === key.length ? parts : undefined;
+}
+
+/**
+ * The keys of a RevokedHostKeys file, a plain list of public keys. Throws for the binary form (KRL) and for a line that
+ * is no key: half a list of what to refuse would be worse than none.
+ */
+export function parseRevokedKeys(content: Buffer, file: string): KnownHost[] {
+  if (content.subarray(0, 6).toString('latin1') === 'SSHKRL')
+    throw new Error(
+      `${file} is a binary revocation list (KRL), which only OpenSSH itself can read`,
+    );
+  return content
+    .toString('utf8')
+    .split('\n')
+    .flatMap((text, index) => {
+      const [keyType = '', base64 = ''] = text.trim().split(/[ \t]+/);
+      if (keyType === '' || keyType.startsWith('#')) return [];
+      const key = keyFrom(keyType, base64);
+      if (!key) throw new Error(`${file} line ${String(index + 1)} is not a public key`);
+      return { file, line: index + 1, marker: '@revoked', names: '*', keyType, key };
+    });
 }
 
 /** The type that a wire-format key names itself; empty when it is no key. */
@@ -58,46 +113,18 @@ export function fingerprintOf(key: Buffer): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
 
-/** True when the host field of a line covers `name` (`host` or `[host]:port`, lower case). */
+/** True when the host field of a line covers `name` (`host` or `[host]:port`). */
 export function matchesHost(names: string, name: string): boolean {
   if (names.startsWith('|')) return matchesHashed(names, name);
-  let isMatch = false;
-  for (const item of names.split(',')) {
-    const isNegated = item.startsWith('!');
-    if (!matchesPattern((isNegated ? item.slice(1) : item).toLowerCase(), name)) continue;
-    if (isNegated) return false;
-    isMatch = true;
-  }
-  return isMatch;
+  return matchesAnyPattern(names.toLowerCase().split(','), name.toLowerCase());
 }
 
 function matchesHashed(names: string, name: string): boolean {
-  const [, salt, hash] = /^\|1\|([^|]+)\|([^|]+)$/.exec(names) ?? [];
-  if (salt === undefined || hash === undefined) return false;
-  const mac = createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64');
-  return mac === hash;
-}
-
-/** `*` and `?` as in OpenSSH's match_pattern; linear in practice, no regular expression from foreign text. */
-function matchesPattern(pattern: string, text: string): boolean {
-  let p = 0;
-  let t = 0;
-  let starAt = -1;
-  let resumeAt = 0;
-  while (t < text.length) {
-    if (pattern[p] === '*') {
-      starAt = p++;
-      resumeAt = t;
-    } else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === text[t])) {
-      p++;
-      t++;
-    } else if (starAt >= 0) {
-      p = starAt + 1;
-      t = ++resumeAt;
-    } else return false;
-  }
-  while (pattern[p] === '*') p++;
-  return p === pattern.length;
+  const [, salt] = /^\|1\|([^|]+)\|/.exec(names) ?? [];
+  const bytes = Buffer.from(salt ?? '', 'base64');
+  if (bytes.length !== 20) return false;
+  const mac = createHmac('sha1', bytes).update(name).digest('base64');
+  return names === `|1|${bytes.toString('base64')}|${mac}`;
 }
 
 /** Revoked wins over everything; any exact match accepts; certificate authorities never match a plain key. */

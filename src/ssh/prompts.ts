@@ -1,6 +1,6 @@
 // What only a person can answer while a connection opens. Knows no editor: ui/ and cli/ fit these ports.
 
-/** A host key that no file remembers. */
+/** A host key that no file remembers, or of a type that no file remembers for this host. */
 export interface HostKeyQuestion {
   readonly host: string;
   readonly port: number;
@@ -8,6 +8,9 @@ export interface HostKeyQuestion {
   readonly keyType: string;
   /** `SHA256:...` as OpenSSH prints it. */
   readonly fingerprint: string;
+  /** Where a yes will be stored, and under which name. */
+  readonly storedIn: string;
+  readonly name: string;
 }
 
 /** One field of a keyboard-interactive round; the text is the server's own. */

@@ -2,10 +2,12 @@
 import { lstat, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFailure } from '../base/failure';
+import { sshFailure } from '../ssh/failures';
 import { joinRemote, type RemoteEntry, type RemoteFiles, type RemotePath } from '../ssh/remote';
 import { TEMPORARY_PREFIX } from '../ssh/remoteFiles';
 import { syncFailure } from './failures';
-import { nameProblem, type NameProblem } from './localNames';
+import { inLocalFolder } from './localFolder';
+import { nameKey, nameProblem, type NameProblem } from './localNames';
 import { inPool } from './pool';
 
 export interface DownloadOptions {
@@ -33,6 +35,8 @@ export interface DownloadProgress {
 export interface SkippedEntry {
   readonly path: string;
   readonly why: NameProblem | 'notAFile' | 'tooDeep' | 'linkInTheWay' | 'permissionDenied' | 'gone';
+  /** The entry that has the same name here. */
+  readonly other?: string;
 }
 
 export interface DownloadSummary {
@@ -59,8 +63,15 @@ export async function downloadFolder(options: DownloadOptions): Promise<Download
 interface RemoteFile {
   readonly path: string;
   readonly from: RemotePath;
-  readonly to: string;
+  /** Names of the folders below the local one, and the file's own. */
+  readonly to: readonly string[];
   readonly size: number;
+}
+
+interface Place {
+  readonly path: string;
+  readonly from: RemotePath;
+  readonly to: readonly string[];
 }
 
 class DownloadRun {
@@ -77,35 +88,36 @@ class DownloadRun {
 
   async finish(): Promise<DownloadSummary> {
     const { remoteFolder, signal } = this.options;
-    await this.#folder({ path: '', from: remoteFolder, to: this.root, depth: 0 });
+    await this.#folder({ path: '', from: remoteFolder, to: [] });
     await inPool(this.#found, DOWNLOADS_AT_ONCE, signal, (file) => this.#file(file));
     return { files: this.#filesDone, bytes: this.#bytesDone, skipped: this.#skipped };
   }
 
-  async #folder(at: { path: string; from: RemotePath; to: string; depth: number }): Promise<void> {
+  async #folder(at: Place): Promise<void> {
     const { files, names, signal } = this.options;
-    const isTop = at.depth === 0;
+    const isTop = at.to.length === 0;
     const wanted = isTop && names ? new Set(names) : undefined;
-    const seen = new Set<string>();
+    const seen = new Map<string, string>();
     for (const entry of await files.list(at.from, signal)) {
       if (entry.name.startsWith(TEMPORARY_PREFIX) || wanted?.has(entry.name) === false) continue;
       const path = isTop ? entry.name : `${at.path}/${entry.name}`;
       const problem = nameProblem(entry.name, seen);
-      if (problem) this.#skip(path, problem);
+      if (problem === 'collides')
+        this.#skipped.push({ path, why: problem, other: seen.get(nameKey(entry.name)) ?? '' });
+      else if (problem) this.#skip(path, problem);
       else await this.#entry(entry, { ...at, path });
     }
   }
 
-  async #entry(
-    entry: RemoteEntry,
-    at: { path: string; from: RemotePath; to: string; depth: number },
-  ): Promise<void> {
+  /** `at` is the folder of the entry, with the path of the entry itself. */
+  async #entry(entry: RemoteEntry, at: Place): Promise<void> {
     const from = joinRemote(at.from, entry.name);
-    const to = join(at.to, entry.name);
+    const to = [...at.to, entry.name];
     if (entry.kind === 'folder') {
-      if (at.depth >= MAX_DEPTH) this.#skip(at.path, 'tooDeep');
-      else if (!(await makeOwnFolder(to))) this.#skip(at.path, 'linkInTheWay');
-      else await this.#folder({ path: at.path, from, to, depth: at.depth + 1 });
+      if (at.to.length >= MAX_DEPTH) this.#skip(at.path, 'tooDeep');
+      else if (await inLocalFolder(this.root, to, () => Promise.resolve(true)))
+        await this.#folder({ path: at.path, from, to });
+      else this.#skip(at.path, 'linkInTheWay');
       return;
     }
     // A link counts as what it leads to, if that is a file; a folder behind it may be anything.
@@ -124,24 +136,38 @@ class DownloadRun {
   }
 
   async #file(file: RemoteFile): Promise<void> {
-    const { files, signal } = this.options;
-    const standing = await lstat(file.to).catch(() => undefined);
-    if (standing?.isDirectory()) {
-      this.#skip(file.path, 'linkInTheWay');
-      return;
-    }
     try {
-      await files.download(file.from, file.to, {
-        ...(signal && { signal }),
-        onBytes: (bytes) => (this.#bytesDone += bytes),
-      });
-      this.#filesDone += 1;
+      const isDone = await inLocalFolder(this.root, file.to.slice(0, -1), (folder) =>
+        this.#fetch(file, folder),
+      );
+      if (isDone === true) this.#filesDone += 1;
+      else this.#skip(file.path, 'linkInTheWay');
     } catch (error) {
       if (isFailure(error, 'noSuchFile')) this.#skip(file.path, 'gone');
       else if (isFailure(error, 'permissionDenied')) this.#skip(file.path, 'permissionDenied');
       else throw error;
     }
     this.#tell(file.path);
+  }
+
+  /** False when a folder has the file's name. */
+  async #fetch(file: RemoteFile, folder: string): Promise<boolean> {
+    const { files, signal } = this.options;
+    const target = join(folder, file.to.at(-1) ?? '');
+    const standing = await lstat(target).catch(() => undefined);
+    if (standing?.isDirectory()) return false;
+    try {
+      await files.download(file.from, target, {
+        ...(signal && { signal }),
+        onBytes: (bytes) => (this.#bytesDone += bytes),
+      });
+    } catch (error) {
+      if (!isFailure(error, 'localFileFailed')) throw error;
+      // A person knows the file by its place, not by the open folder.
+      const path = join(this.root, ...file.to);
+      throw sshFailure('localFileFailed', { ...error.values, path }, error);
+    }
+    return true;
   }
 
   #skip(path: string, why: SkippedEntry['why']): void {
@@ -156,16 +182,5 @@ class DownloadRun {
       bytesTotal: this.#bytesTotal,
       currentPath,
     });
-  }
-}
-
-/** Makes a folder whose parent is ours; false when something else stands there, a link to a folder among it. */
-async function makeOwnFolder(path: string): Promise<boolean> {
-  try {
-    await mkdir(path, { mode: 0o700 });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    return (await lstat(path)).isDirectory();
   }
 }

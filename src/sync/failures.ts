@@ -12,8 +12,10 @@ export type SyncFailureReason =
   | 'tooManyFiles'
   /** megabytes, maxMegabytes, largest: more bytes than a project has; `largest` is the heaviest top entry. */
   | 'tooManyBytes'
-  /** path, detail: a name that the other side cannot hold, or two names that become one there. */
+  /** path, detail: a name that the other side cannot hold. */
   | 'nameNotPortable'
+  /** path, other: two names here that are one there. */
+  | 'namesCollide'
   /** path, detail: the manifest was written by a newer version, or is not ours. */
   | 'manifestUnreadable';
 

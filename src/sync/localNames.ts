@@ -7,10 +7,15 @@ export type NameProblem = 'unsafe' | 'reserved' | 'collides';
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
 const MAX_NAME_BYTES = 255;
 
-/** Judges one entry of a folder; `seen` holds the names judged before in the same folder and is added to. */
+/** What is the same for two names that cannot both be files of one folder here. */
+export function nameKey(name: string, platform: NodeJS.Platform = process.platform): string {
+  return platform === 'linux' ? name : name.normalize('NFC').toLowerCase();
+}
+
+/** Judges one entry of a folder; `seen` holds the names judged before in the same folder, by key, and is added to. */
 export function nameProblem(
   name: string,
-  seen: Set<string>,
+  seen: Map<string, string>,
   platform: NodeJS.Platform = process.platform,
 ): NameProblem | undefined {
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
@@ -22,8 +27,8 @@ export function nameProblem(
     if (/[\\:]/.test(name)) return 'unsafe';
     if (/[<>"|?*]/.test(name) || /[. ]$/.test(name) || WINDOWS_DEVICE.test(name)) return 'reserved';
   }
-  const key = platform === 'linux' ? name : name.normalize('NFC').toLowerCase();
+  const key = nameKey(name, platform);
   if (seen.has(key)) return 'collides';
-  seen.add(key);
+  seen.set(key, name);
   return undefined;
 }

@@ -1,13 +1,8 @@
-// The files of the local project that belong on the machine, with hashes where needed. Knows nothing remote.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+// The files of the local project that belong on the machine, and what is left out by which rule. Knows nothing remote.
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { syncFailure } from './failures';
-import { IGNORE_FILES, type IgnoreRules } from './ignoreRules';
-import type { ManifestFile } from './manifest';
-import type { HashedFile } from './plan';
-import { inPool } from './pool';
+import { IGNORE_FILES, type IgnoreRules, type Rule, type Verdict } from './ignoreRules';
 
 /** A local file as the walk saw it. */
 export interface LocalFile {
@@ -17,6 +12,15 @@ export interface LocalFile {
   readonly size: number;
   readonly mtimeMs: number;
   readonly isExecutable: boolean;
+  /** Why it is sent, where a rule speaks of it. */
+  readonly verdict: Verdict;
+}
+
+/** A file or folder that a rule leaves out; of a folder, only what was sent from inside is told apart. */
+export interface LeftOut {
+  readonly path: string;
+  readonly isFolder: boolean;
+  readonly rule: Rule;
 }
 
 /** A project has source, prompts and inputs; a data set or a model cache in it is an accident. */
@@ -31,6 +35,7 @@ export interface LocalTree {
   readonly files: readonly LocalFile[];
   /** Links that lead out of the project or nowhere; not sent. */
   readonly skippedLinks: readonly string[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 export interface WalkOptions {
@@ -38,10 +43,6 @@ export interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Hashes at once; more would only wait for the disk. */
-const HASHERS = 8;
-/** A file changed so shortly before it was read may change again without a new time (git's "racily clean"). */
-const RACY_MS = 2_000;
 const MEGABYTE = 1024 * 1024;
 
 /** Walks the folder and fills `rules` from the ignore files on the way. */
@@ -55,13 +56,23 @@ export async function readLocalTree(
   if (root === undefined || !found?.isDirectory())
     throw syncFailure('localFolderMissing', { path: folder });
   const walk = new Walk(root, rules, options);
-  await walk.folder(root, '', [root]);
-  return { files: walk.files, skippedLinks: walk.skippedLinks };
+  await walk.folder(root, '', { trail: [root] });
+  const { files, skippedLinks, leftOut } = walk;
+  return { files, skippedLinks, leftOut };
+}
+
+/** What the folders above say to what is below. */
+interface Above {
+  /** Their real paths, so that a link cannot lead in a circle. */
+  readonly trail: readonly string[];
+  /** The rule that leaves them out, when they are walked only for what is needed inside. */
+  readonly rule?: Rule | undefined;
 }
 
 class Walk {
   readonly files: LocalFile[] = [];
   readonly skippedLinks: string[] = [];
+  readonly leftOut: LeftOut[] = [];
   readonly #names = new Map<string, string>();
   readonly #weights = new Map<string, { files: number; bytes: number }>();
   #bytes = 0;
@@ -72,50 +83,68 @@ class Walk {
     private readonly options: WalkOptions,
   ) {}
 
-  /** `trail` holds the real paths of the folders above, so that a link cannot lead in a circle. */
-  async folder(localFolder: string, path: string, trail: readonly string[]): Promise<void> {
+  async folder(localFolder: string, path: string, above: Above): Promise<void> {
     this.options.signal?.throwIfAborted();
     const entries = await readdir(localFolder, { withFileTypes: true }).catch((error: unknown) => {
       throw unreadable(localFolder, error);
     });
-    await this.#addRules(localFolder, path, new Set(entries.map((entry) => entry.name)));
+    // Git follows no link here, and a folder of this name is no list of rules.
+    const plain = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+    await this.#addRules(localFolder, path, new Set(plain));
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const localPath = join(localFolder, entry.name);
       const below = path === '' ? entry.name : `${path}/${entry.name}`;
-      if (entry.isDirectory()) await this.#enter(localPath, below, trail);
-      else if (entry.isSymbolicLink()) await this.#link(localPath, below, trail);
-      else if (entry.isFile()) await this.#file(localPath, below);
+      if (entry.isDirectory()) await this.#enter(localPath, below, above);
+      else if (entry.isSymbolicLink()) await this.#link(localPath, below, above);
+      else if (entry.isFile()) await this.#file(localPath, below, above);
     }
   }
 
   async #addRules(localFolder: string, path: string, names: ReadonlySet<string>): Promise<void> {
     for (const name of IGNORE_FILES) {
       if (!names.has(name)) continue;
-      const text = await readFile(join(localFolder, name), 'utf8').catch(() => '');
-      this.rules.add(path, text);
+      const file = join(localFolder, name);
+      const text = await readFile(file, 'utf8').catch((error: unknown) => {
+        // Without its rules, what they keep here would be sent.
+        throw unreadable(file, error);
+      });
+      this.rules.add(asGitSees(path), name, text);
     }
   }
 
-  async #enter(localPath: string, path: string, trail: readonly string[]): Promise<void> {
-    if (this.rules.ignores(path, true)) return;
+  /** The verdict, with what is left out noted. */
+  #judge(path: string, isFolder: boolean, above: Above): Verdict {
+    const verdict = this.rules.judge(asGitSees(path), isFolder, above.rule);
+    // Below an opened folder only what is sent is of interest.
+    if (!verdict.isSent && verdict.rule && !above.rule)
+      this.leftOut.push({ path, isFolder, rule: verdict.rule });
+    return verdict;
+  }
+
+  async #enter(localPath: string, path: string, above: Above): Promise<void> {
+    const { isSent, isOpened, rule } = this.#judge(path, true, above);
+    if (!isSent && isOpened !== true) return;
     this.#checkName(path);
-    await this.folder(localPath, path, [...trail, localPath]);
+    const trail = [...above.trail, localPath];
+    await this.folder(localPath, path, { trail, rule: isSent ? undefined : rule });
   }
 
   /** A link is followed when it stays inside: the other side gets what it leads to. */
-  async #link(localPath: string, path: string, trail: readonly string[]): Promise<void> {
+  async #link(localPath: string, path: string, above: Above): Promise<void> {
     const target = await realpath(localPath).catch(() => undefined);
     const found = target === undefined ? undefined : await stat(target).catch(() => undefined);
-    if (this.rules.ignores(path, found?.isDirectory() ?? false)) return;
+    const isFolder = found?.isDirectory() ?? false;
     const isInside = target?.startsWith(this.root + sep) ?? false;
-    const isCircle = trail.some((folder) => folder === target);
-    if (target === undefined || !isInside || isCircle) this.skippedLinks.push(path);
-    else if (found?.isDirectory()) await this.#enter(target, path, [...trail, target]);
-    else if (found?.isFile()) await this.#file(target, path);
+    const isCircle = above.trail.some((folder) => folder === target);
+    if (target !== undefined && isInside && !isCircle) {
+      if (isFolder) await this.#enter(target, path, above);
+      else if (found?.isFile()) await this.#file(target, path, above);
+    } else if (this.#judge(path, isFolder, above).isSent) this.skippedLinks.push(path);
   }
 
-  async #file(localPath: string, path: string): Promise<void> {
-    if (this.rules.ignores(path, false)) return;
+  async #file(localPath: string, path: string, above: Above): Promise<void> {
+    const verdict = this.#judge(path, false, above);
+    if (!verdict.isSent) return;
     const found = await stat(localPath).catch(() => undefined);
     // It vanished since the folder was read.
     if (!found) return;
@@ -125,6 +154,7 @@ class Walk {
       size: found.size,
       mtimeMs: found.mtimeMs,
       isExecutable: (found.mode & 0o111) !== 0,
+      verdict,
     });
     this.#weigh(path, found.size);
   }
@@ -137,8 +167,7 @@ class Walk {
     if (/[\u0000-\u001f\u007f]/.test(name) || Buffer.byteLength(name) > 255)
       throw syncFailure('nameNotPortable', { path, detail: 'characters or length' });
     const other = this.#names.get(normal);
-    if (other !== undefined && other !== path)
-      throw syncFailure('nameNotPortable', { path, detail: other });
+    if (other !== undefined && other !== path) throw syncFailure('namesCollide', { path, other });
     this.#names.set(normal, path);
     return normal;
   }
@@ -172,56 +201,9 @@ class Walk {
   }
 }
 
-/**
- * Adds the hash of each file; a file whose size and time are as the manifest recorded is not read again.
- * `nowMs` is the time before the walk began.
- */
-export async function hashFiles(
-  files: readonly LocalFile[],
-  recorded: ReadonlyMap<string, ManifestFile>,
-  options: { readonly nowMs: number; readonly signal?: AbortSignal | undefined },
-): Promise<HashedFile[]> {
-  const hashed: HashedFile[] = [];
-  await inPool(files, HASHERS, options.signal, async (file) => {
-    const { path, size, mtimeMs } = file;
-    const entry = recorded.get(path);
-    const isKnown = entry?.size === size && entry.localMtimeMs === mtimeMs;
-    const content = isKnown
-      ? { sha256: entry.sha256, isScript: (entry.mode & 0o100) !== 0 }
-      : await readContent(file.localPath, options.signal);
-    const isExecutable = process.platform === 'win32' ? content.isScript : file.isExecutable;
-    const isRacy = mtimeMs > options.nowMs - RACY_MS;
-    hashed.push({
-      path,
-      localPath: file.localPath,
-      size,
-      sha256: content.sha256,
-      mtimeMs: isRacy ? 0 : mtimeMs,
-      mode: isExecutable ? 0o700 : 0o600,
-    });
-  });
-  return hashed.sort((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-/** `isScript`: the content starts with `#!`, which stands for the executable bit where files have none (Windows). */
-async function readContent(
-  localPath: string,
-  signal: AbortSignal | undefined,
-): Promise<{ sha256: string; isScript: boolean }> {
-  const hash = createHash('sha256');
-  let start = Buffer.alloc(0);
-  try {
-    for await (const chunk of createReadStream(localPath, { highWaterMark: MEGABYTE })) {
-      signal?.throwIfAborted();
-      const bytes = chunk as Buffer;
-      if (start.length < 2) start = Buffer.concat([start, bytes.subarray(0, 2)]);
-      hash.update(bytes);
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw unreadable(localPath, error);
-  }
-  return { sha256: hash.digest('hex'), isScript: start.toString('latin1', 0, 2) === '#!' };
+/** Git composes the names that macOS stores decomposed before it asks its rules (core.precomposeUnicode). */
+function asGitSees(path: string): string {
+  return process.platform === 'darwin' ? path.normalize('NFC') : path;
 }
 
 function unreadable(path: string, error: unknown): Error {

@@ -13,10 +13,15 @@ export interface HashedFile {
   /** 0600 or 0700. */
   readonly mode: number;
   readonly sha256: string;
+  /** A script whose line ends are other there than here; `localPath` is then a copy. */
+  readonly isNormalised?: boolean;
+  /** Where files have no executable bit (Windows), the one that is set there stays. */
+  readonly keepsExecutable?: boolean;
 }
 
 /** What lies at a path on the other side. */
 export interface RemoteFact extends Pick<RemoteStat, 'kind' | 'size' | 'mtimeSeconds'> {
+  readonly mode?: number;
   /** Only where {@link pathsToCompare} asked for it. */
   readonly sha256?: string;
 }
@@ -42,6 +47,8 @@ export interface SyncPlan {
   /** Files that are right already; their manifest entries may be new. */
   readonly unchanged: ReadonlyMap<string, ManifestFile>;
   readonly kept: readonly KeptFile[];
+  /** Files among `uploads` that we had put there and that are gone: a site removes what is old. */
+  readonly purged: readonly string[];
   /** Manifest entries that stay although nothing is done for them. */
   readonly carried: ReadonlyMap<string, ManifestFile>;
   /** All remote files that are ours as they lie there now, before anything is done. */
@@ -54,18 +61,28 @@ export interface PlanInput {
   readonly remote: ReadonlyMap<string, RemoteFact>;
   /** True for a path that the rules leave out now: it stays there and is no longer ours. */
   readonly isExcluded: (path: string) => boolean;
+  /** A person said yes to more removals than {@link maxRemovals}. */
+  readonly areRemovalsConfirmed?: boolean;
 }
 
-/** More removals than this, and more than half of all, is an emptied or mistaken folder rather than work. */
-const MANY_REMOVALS = 50;
+/**
+ * More removals at once look like an emptied or mistaken folder rather than work, and are asked about: above 50 files, or
+ * above a fifth of all that is ours. Five are always fine, or a small project would ask each time a file is renamed.
+ */
+export function maxRemovals(ours: number): number {
+  return Math.min(50, Math.max(5, Math.floor(ours / 5)));
+}
 
 export function planSync(input: PlanInput): SyncPlan {
   const uploads: HashedFile[] = [];
   const kept: KeptFile[] = [];
+  const purged: string[] = [];
   const unchanged = new Map<string, ManifestFile>();
   const carried = new Map<string, ManifestFile>();
-  for (const file of input.local) {
+  for (const each of input.local) {
+    const file = withRemoteMode(each, input.remote.get(each.path));
     const step = decide(file, input);
+    if (step.isPurged) purged.push(file.path);
     if (step.entry) unchanged.set(file.path, step.entry);
     if (step.carry) carried.set(file.path, step.carry);
     if (step.kept) kept.push({ path: file.path, ...step.kept });
@@ -75,7 +92,12 @@ export function planSync(input: PlanInput): SyncPlan {
   for (const [path, entry] of gone.carried) carried.set(path, entry);
   const found = new Map([...ourFiles(input), ...unchanged, ...carried]);
   const { removals } = gone;
-  return { uploads, unchanged, carried, found, removals, kept: [...kept, ...gone.kept] };
+  return { uploads, unchanged, carried, found, removals, purged, kept: [...kept, ...gone.kept] };
+}
+
+function withRemoteMode(file: HashedFile, remote: RemoteFact | undefined): HashedFile {
+  const isSet = remote?.kind === 'file' && ((remote.mode ?? 0) & 0o100) !== 0;
+  return file.keepsExecutable === true && isSet ? { ...file, mode: 0o700 } : file;
 }
 
 /** What the manifest records and is still so, and what an upload that was cut has left whole. */
@@ -104,6 +126,7 @@ export function pathsToCompare(input: Omit<PlanInput, 'isExcluded'>): string[] {
 
 interface Step {
   readonly isUpload?: boolean;
+  readonly isPurged?: boolean;
   /** The file is right as it is. */
   readonly entry?: ManifestFile;
   /** The old entry stays. */
@@ -114,7 +137,7 @@ interface Step {
 function decide(file: HashedFile, input: PlanInput): Step {
   const remote = input.remote.get(file.path);
   const entry = input.manifest.files.get(file.path);
-  if (!remote) return { isUpload: true };
+  if (!remote) return { isUpload: true, isPurged: entry?.remoteMtimeSeconds !== undefined };
   if (remote.kind !== 'file') return { kept: { why: 'inTheWay' } };
   const isSame = entry?.sha256 === file.sha256 && entry.mode === file.mode;
   if (entry && isRecorded(entry, remote))
@@ -138,7 +161,7 @@ function planRemovals(input: PlanInput): Pick<SyncPlan, 'removals' | 'kept' | 'c
     if (remote.kind === 'file' && isOurs(path, remote, input)) removals.push(path);
     else kept.push({ path, why: 'changedRemotely' });
   }
-  if (removals.length <= MANY_REMOVALS || removals.length * 2 <= ours.size)
+  if (input.areRemovalsConfirmed === true || removals.length <= maxRemovals(ours.size))
     return { removals, kept, carried: new Map() };
   const carried = new Map<string, ManifestFile>();
   for (const path of removals) {

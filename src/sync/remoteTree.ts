@@ -10,7 +10,7 @@ import {
   type RemotePath,
 } from '../ssh/remote';
 import { TEMPORARY_PREFIX } from '../ssh/remoteFiles';
-import { shellQuote } from '../ssh/shellQuote';
+import { shellCommand, shellQuote } from '../ssh/shellQuote';
 import type { RemoteFact } from './plan';
 import { inPool } from './pool';
 
@@ -105,7 +105,7 @@ async function hashThere(
   const hashes = new Map<string, string>();
   if (!parts.exec || paths.length === 0) return hashes;
   const script = `cd ${shellQuote(parts.root)} && exec xargs -0 sha256sum -z --`;
-  const { stdout } = await parts.exec(`exec /bin/sh -c ${shellQuote(script)}`, {
+  const { stdout } = await parts.exec(shellCommand(script), {
     stdin: paths.map((path) => `./${path}\0`).join(''),
     timeoutMs: HASH_TIMEOUT_MS,
     ...(signal && { signal }),

@@ -1,5 +1,6 @@
 // What a sync is asked and what it tells. Types only.
 import type { RemoteFiles, RemotePath } from '../ssh/remote';
+import type { Rule } from './ignoreRules';
 import type { SyncLimits } from './localTree';
 import type { KeptFile } from './plan';
 import type { Exec } from './remoteTree';
@@ -12,12 +13,16 @@ export interface SyncOptions {
   readonly remoteFolder: RemotePath;
   /** Lines in .gitignore's language. */
   readonly exclude: readonly string[];
-  /** Paths below the local folder that the job needs, sent whatever .gitignore says. */
+  /** The same for what is sent in spite of ignore files and `exclude`. */
   readonly include?: readonly string[];
+  /** Paths below the local folder that the job needs, sent whatever the rules say. */
+  readonly needed?: readonly string[];
   /** Guards against sending a data set by accident; 20,000 files and 2 GiB by default. */
   readonly limits?: SyncLimits;
   /** Unfinished files older than this are leftovers of a cut; default 600. */
   readonly strayAgeSeconds?: number;
+  /** Asked before more files are removed there than is usual; without it, or after a no, they stay. */
+  readonly confirmRemovals?: (paths: readonly string[]) => Promise<boolean>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: SyncProgress) => void;
 }
@@ -30,6 +35,18 @@ export interface SyncProgress {
   readonly bytesTotal: number;
   /** Below the project folder; '' before the first file. */
   readonly currentPath: string;
+}
+
+/** What a person should know about a sync beside its numbers. */
+export interface SyncNotes {
+  /** Files that the job needs, with the rule that would have left them out. */
+  readonly spared: readonly { readonly path: string; readonly rule: Rule }[];
+  /** What the job needs and the folder does not have, or only as a link that leads out of it. */
+  readonly missing: readonly string[];
+  /** Scripts whose Windows line ends were made Unix ones on the way. */
+  readonly normalised: readonly string[];
+  /** Files that we had put there, that were gone, and that were sent again. */
+  readonly purged: readonly string[];
 }
 
 export interface SyncSummary {

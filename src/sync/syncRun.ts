@@ -49,8 +49,12 @@ export class SyncRun {
     }
     const files = new Map([...plan.unchanged, ...plan.carried, ...this.#uploaded]);
     const after: Manifest = { files, pending: new Map() };
-    if (!isQuiet || renderManifest(after) !== renderManifest(manifest)) await this.#store(after);
+    const isNew = !isQuiet || renderManifest(after) !== renderManifest(manifest);
+    // Pending files tell where leftovers lie, so they are forgotten last.
+    if (isQuiet && isNew && this.known.remote.strays.length > 0)
+      await this.#store({ files, pending: manifest.pending });
     await this.#sweep();
+    if (isNew) await this.#store(after);
     return {
       uploaded: this.#uploaded.size,
       removed: plan.removals.length,
@@ -63,9 +67,9 @@ export class SyncRun {
 
   /** Before the first byte: after a cut the next run must know which files may be ours. */
   async #announce(): Promise<void> {
-    const { plan } = this.known;
-    const pending = new Map(plan.uploads.map((file) => [file.path, entryFor(file)]));
-    await this.#store({ files: plan.found, pending });
+    const { plan, manifest } = this.known;
+    const uploads = plan.uploads.map((file) => [file.path, entryFor(file)] as const);
+    await this.#store({ files: plan.found, pending: new Map([...manifest.pending, ...uploads]) });
   }
 
   async #store(manifest: Manifest): Promise<void> {

@@ -1,21 +1,72 @@
 // Makes a remote project folder equal to the local one: changed files only, nothing deleted that is not ours.
 import { isFailure } from '../base/failure';
 import { joinRemote, type RemoteFiles, type RemotePath } from '../ssh/remote';
+import { hashFiles, Scratch } from './contents';
 import { IgnoreRules } from './ignoreRules';
-import { DEFAULT_LIMITS, hashFiles, readLocalTree } from './localTree';
+import { DEFAULT_LIMITS, readLocalTree, type LocalTree } from './localTree';
 import { EMPTY_MANIFEST, MANIFEST_PATH, parseManifest, type Manifest } from './manifest';
-import { pathsToCompare, planSync, type HashedFile, type RemoteFact } from './plan';
-import { hashRemote, readRemoteTree } from './remoteTree';
-import type { SyncOptions, SyncSummary } from './syncOptions';
+import {
+  pathsToCompare,
+  planSync,
+  type HashedFile,
+  type PlanInput,
+  type RemoteFact,
+  type SyncPlan,
+} from './plan';
+import { hashRemote, readRemoteTree, type RemoteTree } from './remoteTree';
+import type { SyncNotes, SyncOptions, SyncSummary } from './syncOptions';
 import { foldersOf, SyncRun } from './syncRun';
 
-export type { SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
+export type { SyncNotes, SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
 
 /**
  * Syncs once. Rejects with a Failure of `sync/failures.ts` or `ssh/failures.ts`, or with the signal's reason. Whenever
  * it is cut, every remote file is the old or the new one, and the next run goes on from there.
  */
-export async function syncProject(options: SyncOptions): Promise<SyncSummary> {
+export async function syncProject(options: SyncOptions): Promise<SyncSummary & SyncNotes> {
+  const project = await planProject(options);
+  try {
+    const plan = await confirmed(options, project);
+    const run = new SyncRun(options, { ...project, plan });
+    return { ...(await run.finish(project.tree)), ...notesOf(project, options.needed) };
+  } finally {
+    await project.dispose();
+  }
+}
+
+/** More removals than usual happen only after a yes. */
+async function confirmed(options: SyncOptions, { plan, replan }: ProjectPlan): Promise<SyncPlan> {
+  const many = plan.kept.filter(({ why }) => why === 'manyRemovals').map(({ path }) => path);
+  if (many.length === 0 || !options.confirmRemovals) return plan;
+  const isYes = await options.confirmRemovals(many);
+  options.signal?.throwIfAborted();
+  return isYes ? replan({ areRemovalsConfirmed: true }) : plan;
+}
+
+export interface ProjectPlan {
+  readonly plan: SyncPlan;
+  /** With the reason for each file, where a rule speaks of it, and what is left out. */
+  readonly tree: LocalTree;
+  readonly manifest: Manifest;
+  readonly remote: RemoteTree;
+  /** The same, with an answer that was not known before. */
+  readonly replan: (answer: Pick<PlanInput, 'areRemovalsConfirmed'>) => SyncPlan;
+  /** Removes the copies of scripts that would go up changed. */
+  readonly dispose: () => Promise<void>;
+}
+
+/** Plans one sync. The caller disposes of the result. */
+export async function planProject(options: SyncOptions): Promise<ProjectPlan> {
+  const scratch = new Scratch();
+  try {
+    return await gather(options, scratch);
+  } catch (error) {
+    await scratch.remove();
+    throw error;
+  }
+}
+
+async function gather(options: SyncOptions, scratch: Scratch): Promise<ProjectPlan> {
   const { files, remoteFolder, localFolder, signal } = options;
   const rules = new IgnoreRules(options);
   const nowMs = Date.now();
@@ -30,14 +81,36 @@ export async function syncProject(options: SyncOptions): Promise<SyncSummary> {
     ...manifest.pending.keys(),
   ]);
   const [local, remote] = await Promise.all([
-    hashFiles(tree.files, manifest.files, { nowMs, signal }),
+    hashFiles(tree.files, manifest.files, { nowMs, scratch, signal }),
     readRemoteTree(files, remoteFolder, wanted, signal),
   ]);
   const facts = await withHashes(options, { local, manifest, remote: remote.entries });
   const isExcluded = (path: string): boolean => rules.ignoresDeep(path);
-  const plan = planSync({ local, manifest, remote: facts, isExcluded });
-  const run = new SyncRun(options, { plan, manifest, remote });
-  return run.finish(tree);
+  const input = { local, manifest, remote: facts, isExcluded };
+  return {
+    plan: planSync(input),
+    tree,
+    manifest,
+    remote,
+    replan: (answer) => planSync({ ...input, ...answer }),
+    dispose: () => scratch.remove(),
+  };
+}
+
+/** What a person should know of a plan beside its numbers. */
+function notesOf({ plan, tree }: ProjectPlan, needed: readonly string[] = []): SyncNotes {
+  const missing = needed.filter((item) => {
+    const wanted = item.normalize('NFC').replace(/\/+$/, '');
+    return !tree.files.some(({ path }) => path === wanted || path.startsWith(`${wanted}/`));
+  });
+  return {
+    missing,
+    spared: tree.files.flatMap(({ path, verdict: { because, rule } }) =>
+      because === 'needed' && rule ? [{ path, rule }] : [],
+    ),
+    normalised: plan.uploads.filter((file) => file.isNormalised).map(({ path }) => path),
+    purged: plan.purged,
+  };
 }
 
 async function withHashes(

@@ -39,17 +39,21 @@ export function isWorkflowFile(path: string): boolean {
   return /(?:^|\/)furo\.ya?ml$/.test(path);
 }
 
+/** How many jobs of one furo.yaml may be chosen at once. */
+export type Choice = 'one' | 'several';
+
 /** The jobs that the file means; empty when the person changed their mind. */
 export async function chooseWork(
   file: ClickedFile,
   over: Partial<JobSettings>,
+  choice: Choice,
 ): Promise<readonly WorkflowJob[]> {
   await vscode.workspace.saveAll(false);
   const { settings, problems } = liveSettings(file.uri);
   const problem = problems[0];
   if (problem) throw jobFailure('settingInvalid', { key: problem.key, expected: problem.expected });
   const jobs = isWorkflowFile(file.path)
-    ? await fromWorkflow(file, settings, over)
+    ? await fromWorkflow(file, (entries) => pickEntries(entries, choice), { settings, over })
     : [await fromFile(file, settings, over)];
   for (const job of jobs) await checkJob(file, job);
   return jobs;
@@ -73,8 +77,8 @@ async function fromFile(
 
 async function fromWorkflow(
   file: ClickedFile,
-  settings: Settings,
-  over: Partial<JobSettings>,
+  pick: (entries: readonly JobEntry[]) => Promise<readonly JobEntry[]>,
+  { settings, over }: { settings: Settings; over: Partial<JobSettings> },
 ): Promise<readonly WorkflowJob[]> {
   const { value: entries, problems } = loadWorkflow(await readFile(file.uri.fsPath, 'utf8'));
   const problem = problems[0];
@@ -82,22 +86,46 @@ async function fromWorkflow(
     const first = `${file.path}:${problem.range.startLine + 1}: ${problemText(problem, vscode.l10n.t)}`;
     throw jobFailure('jobInvalid', { job: file.path, count: problems.length, first });
   }
-  const chosen = entries.length === 1 ? entries : await pickEntries(entries);
+  const chosen = entries.length === 1 ? entries : await pick(entries);
   return chosen.map((entry) => jobOf(expandEntry(entry, settings, over)));
 }
 
-async function pickEntries(entries: readonly JobEntry[]): Promise<readonly JobEntry[]> {
+async function pickEntries(
+  entries: readonly JobEntry[],
+  choice: Choice,
+): Promise<readonly JobEntry[]> {
   const items = entries.map((entry) => ({
     label: entry.name,
     description: entry.settings.resourceGroup ?? '',
     detail: workText(entry.work.kind),
     entry,
   }));
-  const chosen = await vscode.window.showQuickPick(items, {
-    placeHolder: vscode.l10n.t('Which job of furo.yaml?'),
-    matchOnDetail: true,
+  const several = choice === 'several';
+  const placeholder = several
+    ? vscode.l10n.t('Which jobs of furo.yaml?')
+    : vscode.l10n.t('Which job of furo.yaml?');
+  return (await pickItems(items, several, placeholder)).map(({ entry }) => entry);
+}
+
+/** As `showQuickPick`, but Enter takes the row in focus where no box is ticked. */
+function pickItems<Item extends vscode.QuickPickItem>(
+  items: readonly Item[],
+  canSelectMany: boolean,
+  placeholder: string,
+): Promise<readonly Item[]> {
+  const list = vscode.window.createQuickPick<Item>();
+  Object.assign(list, { items, canSelectMany, placeholder, matchOnDetail: true });
+  return new Promise((resolve) => {
+    list.onDidAccept(() => {
+      resolve(list.selectedItems.length > 0 ? list.selectedItems : list.activeItems);
+      list.hide();
+    });
+    list.onDidHide(() => {
+      resolve([]);
+      list.dispose();
+    });
+    list.show();
   });
-  return chosen ? [chosen.entry] : [];
 }
 
 function workText(kind: WorkflowJob['work']['kind']): string {

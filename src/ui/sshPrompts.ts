@@ -3,16 +3,17 @@ import * as vscode from 'vscode';
 import type { SshPrompts } from '../ssh/prompts';
 
 export const sshPrompts: SshPrompts = {
-  async confirmHostKey({ host, port, keyType, fingerprint }) {
+  async confirmHostKey({ host, port, keyType, fingerprint, storedIn }) {
     const connect = vscode.l10n.t('Trust and Connect');
     const chosen = await vscode.window.showWarningMessage(
       vscode.l10n.t('Do you trust the machine {0}?', `${host}:${port}`),
       {
         modal: true,
         detail: vscode.l10n.t(
-          'You connect to it for the first time. Compare the fingerprint of its {0} key with the one that the computer centre publishes:\n\n{1}\n\nNothing is sent before you decide. A changed key will be refused later.',
+          'You connect to it for the first time. Compare the fingerprint of its {0} key with the one that the computer centre publishes:\n\n{1}\n\nNothing is sent before you decide. If you trust it, the key is stored in {2}, and a changed key will be refused later.',
           keyType,
           fingerprint,
+          storedIn,
         ),
       },
       connect,

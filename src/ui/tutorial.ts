@@ -5,6 +5,7 @@ import * as vscode from 'vscode';
 import type { Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
 import type { SimulatedFuro } from '../simulator/simulatedFuro';
+import { uiFailure } from './failures';
 import type { Machines } from './machines';
 
 export interface TutorialParts {
@@ -28,6 +29,7 @@ export class Tutorial implements Disposable {
 
   /** Starts the simulated Furo and uses it instead of the connection settings. */
   async start(): Promise<void> {
+    if (!vscode.workspace.isTrusted) throw uiFailure('notTrusted');
     const { machines, storage, trustFile, log } = this.#parts;
     if (!this.#furo) {
       const title = vscode.l10n.t('Starting the simulated Furo');

@@ -47,7 +47,14 @@ export function failureText(
 ): { message: string; actions: readonly FailureAction[] } {
   const words = (allWords as Readonly<Record<string, FailureWords | undefined>>)[failure.reason];
   if (!words) return { message: failure.reason, actions: ['showLog'] };
-  return { message: words.text(t, reader(failure.values)), actions: words.actions ?? ['showLog'] };
+  const v = reader(failure.values);
+  // Any failure of a connection may be that of a machine on the way.
+  const place =
+    'jumpHost' in failure.values
+      ? [t('This is about {0}, the jump host on the way to {1}.', v('jumpHost'), v('onWayTo'))]
+      : [];
+  const message = [words.text(t, v), ...place].join(' ');
+  return { message, actions: words.actions ?? ['showLog'] };
 }
 
 function reader(values: FailureValues): (key: string) => string {

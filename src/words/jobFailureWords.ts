@@ -109,6 +109,23 @@ export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> =
       ),
     actions: [],
   },
+  snapshotChanged: {
+    text: (t, v) =>
+      t(
+        'Nothing was submitted: {0} in the project folder on the machine changed while it was being submitted. Stop what writes to it there, then try again.',
+        v('path'),
+      ),
+    actions: ['showLog'],
+  },
+  snapshotFailed: {
+    text: (t, v) =>
+      t(
+        'The files of the job could not be frozen in {0} on the machine: {1}',
+        v('folder'),
+        v('detail'),
+      ),
+    actions: ['showLog'],
+  },
   submitRefused: {
     text: (t, v) => t('pjsub refused the job. It says: {0}', v('text')),
     actions: ['showLog'],

@@ -12,13 +12,43 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
       ),
     actions: ['openSettings'],
   },
-  proxyUnsupported: {
+  sshConfigUnusable: {
     text: (t, v) =>
       t(
-        'Your ssh configuration reaches {0} over a jump host or a proxy command, which is not supported yet. Name a machine that can be reached directly.',
+        'Your ssh configuration cannot be used for {0}: {1}. "ssh {0}" in a terminal says the same; correct the configuration there.',
         v('host'),
+        v('detail'),
       ),
-    actions: ['openSettings'],
+    actions: ['tryAgain', 'showLog'],
+  },
+  jumpLoop: {
+    text: (t, v) =>
+      t(
+        'The jump hosts (ProxyJump) on the way to {0} lead in a circle or are too many: {1}. Correct the ssh configuration.',
+        v('host'),
+        v('detail'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  jumpRefused: {
+    text: (t, v) =>
+      t(
+        'The jump host {0} does not get through to {1} on port {2} ({3}). Check the name, or ask whether {0} may forward connections.',
+        v('host'),
+        v('target'),
+        v('port'),
+        v('detail'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  proxyCommandFailed: {
+    text: (t, v) =>
+      t(
+        'The ProxyCommand of your ssh configuration for {0} ended before there was a connection ({1}).',
+        v('host'),
+        v('detail'),
+      ),
+    actions: ['tryAgain', 'showLog'],
   },
   hostNotFound: {
     text: (t, v) =>
@@ -58,17 +88,29 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   hostKeyChanged: {
     text: (t, v) =>
       t(
-        'Connection refused, nothing was sent: the key of {0} is not the one that is remembered in {2}. Its fingerprint is now {1}. Somebody may be in between, or the machine was set up anew. Ask the computer centre; if the new key is right, remove the old line and connect again.',
+        'Connection refused, nothing was sent: the key of {0} is not the one that is remembered in {2}. Its fingerprint is now {1}. Somebody may be in between, or the machine was set up anew. Ask the computer centre. To see the remembered key: {3}. Only if the new key is right, remove the old one with {4} and connect again.',
         v('host'),
         v('fingerprint'),
         [v('file'), v('line')].filter(Boolean).join(':'),
+        `ssh-keygen -l -F "${v('name')}" -f "${v('file')}"`,
+        `ssh-keygen -R "${v('name')}" -f "${v('file')}"`,
       ),
     actions: ['showLog'],
   },
   hostKeyRevoked: {
     text: (t, v) =>
       t(
-        'Connection refused, nothing was sent: the key {1} of {0} is marked as revoked.',
+        'Connection refused, nothing was sent: the key {1} of {0} is marked as revoked in {2}.',
+        v('host'),
+        v('fingerprint'),
+        [v('file'), v('line')].filter(Boolean).join(':'),
+      ),
+    actions: ['showLog'],
+  },
+  hostKeyUnknown: {
+    text: (t, v) =>
+      t(
+        'Connection refused, nothing was sent: nobody has remembered a key of {0}, and your ssh configuration (StrictHostKeyChecking yes) forbids new ones. It shows {1}.',
         v('host'),
         v('fingerprint'),
       ),

@@ -1,6 +1,7 @@
 // The state of a job in words. Knows the record, not how it is shown.
 import type { Job, JobPhase, Outcome } from '../jobs/job';
 import { pjmCodes } from '../jobs/outcome';
+import { runtimeFailureText } from './runtimeFailureWords';
 import type { Translate } from './translate';
 
 /** One or two words: waiting, running, done. */
@@ -65,12 +66,12 @@ export function progressText(job: Job, t: Translate): string {
   return progress.failed > 0 ? `${counts}, ${t('{0} failed', progress.failed)}` : counts;
 }
 
-/** Why the program of a job failed, in its own words; empty when nobody said. Text from the machine. */
+/** Why the program of a job failed, and what to do where we know the reason; empty when nobody said. */
 export function causeText({ failure }: Pick<Job, 'failure'>, t: Translate): string {
   if (!failure) return '';
   return failure.reason === 'lastOutput'
     ? t('its last line: {0}', failure.message)
-    : failure.message;
+    : runtimeFailureText(failure, t);
 }
 
 /** The state with counts as short as a list row needs: `running 8/24`. */

@@ -16,7 +16,7 @@ export const syncFailureWords: Readonly<Record<SyncFailureReason, FailureWords>>
       t(
         'Nothing was submitted: you may not write to {0} on the machine ({1}). Choose another remote folder, for example /data/group1/USER/furo.',
         v('path'),
-        v('detail'),
+        v('detail') || t('no reason given'),
       ),
     actions: ['openSettings', 'showLog'],
   },
@@ -46,6 +46,15 @@ export const syncFailureWords: Readonly<Record<SyncFailureReason, FailureWords>>
         '{0} cannot be sent: {1}. Rename it, or leave it out with .furoignore.',
         v('path'),
         v('detail'),
+      ),
+    actions: [],
+  },
+  namesCollide: {
+    text: (t, v) =>
+      t(
+        '{0} and {1} have the same name on the machine, so one would replace the other. Nothing was sent. Rename one, or leave it out with .furoignore.',
+        v('path'),
+        v('other'),
       ),
     actions: [],
   },

@@ -5,6 +5,9 @@ import type { Backend } from './yamlFields';
 
 /** Absolute folders on the machine, as POSIX paths. */
 export interface LaunchPlaces {
+  /** Where the job starts: the project as it was submitted, for this run alone. */
+  readonly startFolder: string;
+  /** The project that all runs share; the job finds it as `FURO_PROJECT`. */
   readonly projectFolder: string;
   /** Holds `furo_infer`; goes into PYTHONPATH. */
   readonly runtimeFolder: string;
@@ -18,7 +21,8 @@ export function renderBody(job: WorkflowJob, places: LaunchPlaces): readonly str
   return [
     'set -eo pipefail',
     ...(job.work.kind === 'inference' ? tellDeadline(job.settings) : []),
-    `cd ${quote(places.projectFolder)}`,
+    `cd ${quote(places.startFolder)}`,
+    `export FURO_PROJECT=${quote(places.projectFolder)}`,
     ...(modules.length > 0 ? loadModules(modules) : []),
     ...(condaEnvironment === '' ? [] : activateConda(condaEnvironment)),
     'export PYTHONUNBUFFERED=1',

@@ -1,11 +1,19 @@
 // The program `furo` as a process: what a person types, reads and gets as exit status.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bench, script, until } from '../unit/jobs/bench';
 
-const program = join(import.meta.dirname, '../../dist/cli.js');
+const root = join(import.meta.dirname, '../..');
+const program = join(root, 'dist/cli.js');
 
 let bench: Bench;
 let config: string;
@@ -106,6 +114,54 @@ describe('a job', () => {
     expect((await furo('jobs')).stdout).toMatch(new RegExp(`${id} .*cancelled`));
     expect((await furo('logs', id)).stdout).toBe('begun\n');
   });
+
+  it('is read to its end by logs -f, and its results are brought later', async () => {
+    bench.write('slow.sh', script('echo begun', 'sleep 3', 'echo finished'));
+    await furo('run', 'slow.sh', '--detach');
+    const [, id = ''] = /^(\d+)/m.exec((await furo('jobs')).stdout) ?? [];
+    const followed = await furo('logs', id, '-f');
+    expect([followed.code, followed.stderr]).toEqual([0, '']);
+    expect(followed.stdout.match(/│ .*/g)).toEqual(['│ begun', '│ finished']);
+    expect(followed.stdout).toMatch(/slow \(\d+\): done/);
+    // Of an ended job, -f gives what there is and ends, too.
+    expect((await furo('logs', id, '-f')).stdout).toBe('begun\nfinished\n');
+    const { code, stdout, stderr } = await furo('results', id);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/state +done/);
+    const folder = /^Results: (.+)$/m.exec(stdout)?.[1] ?? '';
+    expect(readFileSync(join(folder, `slow.sh.${id}.out`), 'utf8')).toBe('begun\nfinished\n');
+    expect(await furo('results', '999')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('There is no job 999') as string,
+    });
+  });
+});
+
+it('is a command of its own once it is installed', () => {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    bin: { furo: string };
+  };
+  // npm puts such a link on the PATH.
+  const bin = join(bench.root, 'bin-of-npm');
+  mkdirSync(bin);
+  symlinkSync(join(root, manifest.bin.furo), join(bin, 'furo'));
+  const PATH = `${bin}:${dirname(process.execPath)}:/usr/bin:/bin`;
+  const env = { PATH, HOME: bench.root, FURO_CONFIG: config, LANG: 'C.UTF-8' };
+  const told = execFileSync('furo', ['-C', bench.workspace, 'jobs'], { env, encoding: 'utf8' });
+  expect(told).toBe('No job was run from this folder yet.\n');
+});
+
+it('previews and sends a folder without a job', async () => {
+  bench.write('.furoignore', 'secret/\n');
+  bench.write('secret/key', 'mine');
+  const preview = await furo('sync', '--preview');
+  expect([preview.code, preview.stderr]).toEqual([0, '']);
+  expect(preview.stdout).toMatch(/^Preview of the sync. Nothing was sent.\n/);
+  expect(preview.stdout).toMatch(/^ {2}hello\.sh +\d+ B +new$/m);
+  expect(preview.stdout).toMatch(/^ {2}secret\/ +\.furoignore:1 "secret\/"$/m);
+  expect((await furo('sync')).stdout).toContain('2 sent, 0 removed, 0 unchanged');
+  expect((await furo('sync')).stdout).toContain('0 sent, 0 removed, 2 unchanged');
+  expect((await furo('sync', '--preview')).stdout).toMatch(/^Unchanged \(2\)$/m);
 });
 
 it('that was killed during pjsub is followed by one that finds the job', async () => {

@@ -3,56 +3,54 @@ import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { requires } from '../requirements';
 
 const root = join(import.meta.dirname, '../..');
 const python = process.env['FURO_TEST_PYTHON'];
 const model = process.env['FURO_TEST_MODEL'];
-const canRun = python !== undefined && model !== undefined;
 /** Enough for one record on each of eight ranks. */
 const records = 8;
 
-describe.skipIf(!canRun && process.env['CI'] !== 'true')('the example scripts', () => {
-  let folder: string;
+let folder: string;
 
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'furo-examples-'));
-    cpSync(join(root, 'examples'), join(folder, 'project'), { recursive: true });
-    rmSync(join(folder, 'project/furo-results'), { recursive: true, force: true });
-    const file = join(folder, 'project/data/questions.jsonl');
-    const lines = readFileSync(file, 'utf8').split('\n').slice(0, records);
-    writeFileSync(file, `${lines.join('\n')}\n`);
-  });
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'furo-examples-'));
+  cpSync(join(root, 'examples'), join(folder, 'project'), { recursive: true });
+  rmSync(join(folder, 'project/furo-results'), { recursive: true, force: true });
+  const file = join(folder, 'project/data/questions.jsonl');
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, records);
+  writeFileSync(file, `${lines.join('\n')}\n`);
+});
 
-  afterAll(() => {
-    rmSync(folder, { recursive: true, force: true });
-  });
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
 
-  async function run(
-    script: string,
-  ): Promise<{ status: number; output: string; answers: string[] }> {
-    const machine = join(folder, 'furo');
-    const child = spawn(process.execPath, [
-      join(root, 'dist/cli.js'),
-      ...['demo', `scripts/${script}`, '--root', machine],
-      ...['--python', python ?? '', '--model', model ?? '', '-C', join(folder, 'project')],
-    ]);
-    let output = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    const status = await new Promise<number>((resolve) => {
-      child.once('close', (code) => {
-        resolve(code ?? 1);
-      });
+async function run(script: string): Promise<{ status: number; output: string; answers: string[] }> {
+  const machine = join(folder, 'furo');
+  const child = spawn(process.execPath, [
+    join(root, 'dist/cli.js'),
+    ...['demo', `scripts/${script}`, '--root', machine],
+    ...['--python', python ?? '', '--model', model ?? '', '-C', join(folder, 'project')],
+  ]);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const status = await new Promise<number>((resolve) => {
+    child.once('close', (code) => {
+      resolve(code ?? 1);
     });
-    const files = readdirSync(machine, { recursive: true, encoding: 'utf8' });
-    const answers = files
-      .filter((file) => file.includes('/output/') && file.endsWith('.jsonl'))
-      .flatMap((file) => readFileSync(join(machine, file), 'utf8').trim().split('\n'));
-    rmSync(machine, { recursive: true, force: true });
-    return { status, output, answers };
-  }
+  });
+  const files = readdirSync(machine, { recursive: true, encoding: 'utf8' });
+  const answers = files
+    .filter((file) => file.includes('/output/') && file.endsWith('.jsonl'))
+    .flatMap((file) => readFileSync(join(machine, file), 'utf8').trim().split('\n'));
+  rmSync(machine, { recursive: true, force: true });
+  return { status, output, answers };
+}
 
+requires('python', 'model')('the example scripts of one node', () => {
   it.each(['one_gpu.sh', 'four_gpus.sh'])(
     '%s answers every question',
     async (script) => {
@@ -62,7 +60,15 @@ describe.skipIf(!canRun && process.env['CI'] !== 'true')('the example scripts', 
     },
     420_000,
   );
+});
 
+requires(
+  'python',
+  'model',
+  'root',
+  'ip',
+  'mpirun',
+)('the example script of two nodes', () => {
   it('two_nodes_mpi.sh has ranks on two addresses and answers every question', async () => {
     const { status, output, answers } = await run('two_nodes_mpi.sh');
     expect(status, output).toBe(0);

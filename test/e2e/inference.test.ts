@@ -1,8 +1,9 @@
 // Inferences over the simulated Furo with the real runtime and its echo engine: results, resuming, causes of failures.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Job } from '../../src/jobs/job';
+import { requires } from '../requirements';
 import { Bench, inferenceOf, jobOf, type Window } from '../unit/jobs/bench';
 
 /** A Python with the packages of the runtime; `npm test` sets both up. */
@@ -10,7 +11,7 @@ const interpreter = process.env['FURO_TEST_PYTHON'];
 const model = process.env['FURO_TEST_MODEL'];
 const demoModel = 'HuggingFaceTB/SmolLM2-135M-Instruct';
 
-describe.skipIf(interpreter === undefined || model === undefined)('an inference', () => {
+requires('python', 'model')('an inference', () => {
   let bench: Bench;
   let window: Window;
   const answer = jobOf('answer', inferenceOf('data/questions.jsonl'));

@@ -1,9 +1,8 @@
 // One inference over two nodes with two ranks each: real Open MPI between network namespaces with ib0, the whole path
 // from furo.yaml to results. Needs root on Linux, iproute2 and Open MPI.
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Job } from '../../src/jobs/job';
 import { defaultSettings } from '../../src/settings';
 import { expandEntry, requestOf } from '../../src/workflow/expand';
@@ -13,6 +12,7 @@ import type { WorkflowJob } from '../../src/workflow/workflow';
 import { renderScript } from '../../src/pjm/render';
 import { findGroup } from '../../src/pjm/furo';
 import { findMarked, machineMarker } from '../../src/simulator/processes';
+import { requires } from '../requirements';
 import { Bench, runtimeFolder, type Window } from '../unit/jobs/bench';
 
 const interpreter = process.env['FURO_TEST_PYTHON'];
@@ -37,20 +37,9 @@ jobs:
       layout: { replicas: 2, stages: 2, tensorParallel: 1 }
 `;
 
-function canMakeNodes(): boolean {
-  if (process.getuid?.() !== 0) return false;
-  try {
-    execFileSync('ip', ['netns', 'list'], { stdio: 'ignore' });
-    execFileSync('mpirun', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
+const describe = requires('root', 'ip', 'mpirun', 'python', 'model');
 
-const canRun = interpreter !== undefined && model !== undefined && canMakeNodes();
-
-describe.skipIf(!canRun && process.env['CI'] !== 'true')('an inference over two nodes', () => {
+describe('an inference over two nodes', () => {
   let bench: Bench;
   let window: Window;
 
@@ -83,7 +72,8 @@ describe.skipIf(!canRun && process.env['CI'] !== 'true')('an inference over two 
 
   /** Submits the script of `job` with the command of the runtime changed by `change`. */
   async function submitChanged(job: WorkflowJob, change: (line: string) => string): Promise<Job> {
-    const places = { projectFolder: bench.workspace, runtimeFolder, jobFile: '/no/job.json' };
+    const { workspace } = bench;
+    const places = { startFolder: workspace, projectFolder: workspace, runtimeFolder, jobFile: '/no/job.json' }; // prettier-ignore
     const body = renderBody(job, places).map(change);
     const request = requestOf(job, findGroup(job.settings.resourceGroup));
     bench.write('changed.sh', renderScript(request, body));

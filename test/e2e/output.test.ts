@@ -143,3 +143,17 @@ it('calls a job unknown that PJM forgot, never finished, and follows it when PJM
   expect((await window.ended(job.id)).phase).toMatchObject({ outcome: { kind: 'succeeded' } });
   expect(window.outputOf(job.id)).toBe('begun\nend\n');
 });
+
+it('shows a progress bar while its line still grows, and its end once', async () => {
+  bench.write(
+    'bar.sh',
+    script('printf "\\r 50%%"; while [ ! -e go ]; do sleep 0.1; done; printf "\\r100%%\\nend\\n"'),
+  );
+  const job = await window.submit(jobOf('bar', { kind: 'script', script: 'bar.sh' }));
+  await window.when(job.id, ({ phase }) => phase.kind === 'running');
+  await until(() => window.outputOf(job.id) !== '', 20_000);
+  expect(window.outputOf(job.id)).toBe(' 50%\n');
+  writeFileSync(join(String(job.files?.submitFolder), 'go'), '');
+  await window.ended(job.id);
+  expect(window.outputOf(job.id)).toBe(' 50%\n100%\nend\n');
+});

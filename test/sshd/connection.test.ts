@@ -1,11 +1,13 @@
 // Our connection against a real OpenSSH server: commands, loss, limits, cancellation, nothing left behind.
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { isFailure } from '../../src/base/failure';
 import type { ConnectionState } from '../../src/ssh/connectionState';
 import { remotePath } from '../../src/ssh/remote';
+import { requires } from '../requirements';
 import { freePort, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
 import { ClientSide, eventually } from './sshFixture';
 
+const describe = requires('sshd');
 let client: ClientSide;
 
 async function start(options: OpenSshServerOptions = {}): Promise<ClientSide> {

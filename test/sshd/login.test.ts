@@ -2,11 +2,13 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import type { HostKeyQuestion } from '../../src/ssh/prompts';
+import { requires } from '../requirements';
 import { makeKey, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
 import { ClientSide, eventually, onlyPrompts } from './sshFixture';
 
+const describe = requires('sshd');
 let client: ClientSide;
 let agent: ChildProcess | undefined;
 
@@ -55,7 +57,8 @@ describe('the host key', () => {
       encoding: 'utf8',
     }).split(' ')[1];
     const { host, port } = side.server;
-    expect(asked).toEqual([{ host, port, keyType: 'ssh-ed25519', fingerprint }]);
+    const stored = { storedIn: side.trustFile, name: `[${host}]:${port}` };
+    expect(asked).toEqual([{ host, port, keyType: 'ssh-ed25519', fingerprint, ...stored }]);
     expect(statSync(side.trustFile).mode & 0o777).toBe(0o600);
     const found = execFileSync('ssh-keygen', ['-F', `[${host}]:${port}`, '-f', side.trustFile]);
     expect(found.toString()).toContain(side.server.hostKeyLine);

@@ -15,12 +15,13 @@ export interface Entrance {
   stop(): Promise<void>;
 }
 
-/** Times of the scheduler that keep the suite short; the real ones are seconds. */
+/** Times of the scheduler that keep the suite short; the real ones are seconds. With PJM's lines in the output. */
 export const quickScheduling = {
   schedulingDelayMs: 50,
   terminationMs: 50,
   deleteDelayMs: 50,
   killDelayMs: 1500,
+  showsPjmMessages: true,
 };
 
 const header = [
@@ -142,6 +143,9 @@ export function describePjmJobs(name: string, enter: () => Promise<Entrance>): v
       const out = read(`endless.sh.${id}.out`);
       expect(out).toContain('caught TERM');
       expect(out).toContain('child caught TERM');
+      expect(out).toMatch(
+        /^\[INFO\] PJM 7090 Job \d+ was canceled\. User \S+ executed pjdel command\.$/m,
+      );
       await until(async () => (await run('pgrep -f "^sleep 4711"')).stdout === '');
     });
 
@@ -152,7 +156,10 @@ export function describePjmJobs(name: string, enter: () => Promise<Entrance>): v
         '-L elapse=2',
       );
       await untilState(id, 'EXT');
-      expect(read(`toolong.sh.${id}.out`)).toMatch(/^start\n(CPU time limit exceeded\n)?saved\n/);
+      const said = `[ERR.] PJM 7004 Job ${id} was canceled. The job exceeded its elapse time limit.\n`;
+      const [first, rest = ''] = read(`toolong.sh.${id}.out`).split(said);
+      expect(first).toBe('start\n');
+      expect(rest).toMatch(/^(CPU time limit exceeded\n)?saved\n/);
       await until(() => existsSync(at(`toolong.sh.${id}.stats`)));
       expect(statistic(`toolong.sh.${id}.stats`, 'PJM CODE')).toBe('11');
     });

@@ -55,13 +55,18 @@ interface Announced {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Starts the process, submits an endless job and waits until it runs. */
-async function startWithJob(): Promise<{ announced: Announced; output: string }> {
+async function start(): Promise<Announced> {
   const file = join(folder, 'announced.json');
+  rmSync(file, { force: true });
   const env = { ...process.env, NODE_PATH: join(repository, 'node_modules') };
   child = spawn(process.execPath, [join(folder, 'furo.cjs'), root, file], { env, stdio: 'ignore' });
   await until(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('}'));
-  const announced = JSON.parse(readFileSync(file, 'utf8')) as Announced;
+  return JSON.parse(readFileSync(file, 'utf8')) as Announced;
+}
+
+/** Starts the process, submits an endless job and waits until it runs. */
+async function startWithJob(): Promise<{ announced: Announced; output: string }> {
+  const announced = await start();
   const { remoteFolder } = announced.endpoint;
   const script =
     '#!/bin/bash\n#PJM -L rscgrp=cx-share\n#PJM -j\necho run\nsetsid sleep 600 &\nsleep 600\n';
@@ -96,10 +101,48 @@ it('refuses a folder that another process uses', async () => {
   await expect(startSimulatedFuro({ root })).rejects.toThrow(/another simulated Furo runs in/);
 });
 
+/** Runs a command of PJM and kills the simulator as soon as the first words of the answer are there. */
+async function answeredBeforeKill(
+  { environment, endpoint }: Announced,
+  words: string,
+): Promise<string> {
+  const command = spawn('/bin/bash', ['-c', words], {
+    env: { ...environment },
+    cwd: endpoint.remoteFolder,
+  });
+  const exit = exitOf(child);
+  const answer = await new Promise<string>((done) => {
+    command.stdout.once('data', (chunk: Buffer) => {
+      child?.kill('SIGKILL');
+      done(chunk.toString());
+    });
+  });
+  await exit;
+  return answer;
+}
+
+it('forgets no command that it answered, killed at the first word of the answer', async () => {
+  let announced = await start();
+  const script = '#!/bin/bash\n#PJM -L rscgrp=cx-share\n#PJM --at 209901010000\ntrue\n';
+  writeFileSync(join(announced.endpoint.remoteFolder, 'later.sh'), script);
+  for (const id of ['1996122', '1996123']) {
+    expect(await answeredBeforeKill(announced, 'pjsub later.sh')).toBe(
+      `[INFO] PJM 0000 pjsub Job ${id} submitted.\n`,
+    );
+    announced = await start();
+  }
+  expect(await answeredBeforeKill(announced, 'pjhold 1996123')).toContain('PJM 0300');
+  announced = await start();
+  const list = 'pjstat --data --choose jid,st';
+  expect(await answeredBeforeKill(announced, list)).toBe(
+    'H,JOB_ID,ST\n,1996122,QUE\n,1996123,HLD\n',
+  );
+});
+
 it('cleans up after a killed process and runs its jobs again', async () => {
   const { announced, output } = await startWithJob();
   const instance = String(announced.environment[machineMarker]);
-  // The state is written soon after a change, not at once.
+  // That a job began to run is written soon after, not at once.
   await new Promise((done) => setTimeout(done, 500));
   const exit = exitOf(child);
   child?.kill('SIGKILL');
@@ -110,7 +153,9 @@ it('cleans up after a killed process and runs its jobs again', async () => {
   try {
     furo = await startSimulatedFuro({ root, scheduling: quickScheduling });
     expect(findMarked(machineMarker, instance).filter((pid) => orphans.includes(pid))).toEqual([]);
-    await until(() => readFileSync(output, 'utf8') === 'run\nrun\n');
+    await until(
+      () => readFileSync(output, 'utf8') === 'run\n[INFO] PLE 1700 The job restarts.\nrun\n',
+    );
   } finally {
     await furo?.dispose();
   }

@@ -2,13 +2,15 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { remotePath, type RemoteFiles, type RemotePath } from '../../src/ssh/remote';
 import { downloadFolder } from '../../src/sync/download';
 import { syncProject, type SyncOptions, type SyncProgress } from '../../src/sync/upload';
+import { requires } from '../requirements';
 import { startOpenSshServer } from './openSshServer';
 import { ClientSide } from './sshFixture';
 
+const describe = requires('sshd');
 let client: ClientSide;
 let local: string;
 let there: string;
@@ -56,7 +58,7 @@ describe('syncProject', () => {
       put(local, `src/m${index % 7}/f${index}.py`, `${index}`);
     put(local, '日本語/入力 データ.jsonl', '{"id":1}\n');
     put(local, 'empty.txt', '');
-    put(local, 'crlf.sh', 'echo a\r\n');
+    put(local, 'crlf.txt', 'a\r\n');
     const first = await sync();
     expect(first).toMatchObject({ uploaded: 63, removed: 0, unchanged: 0, kept: [] });
     expect(listing(there)).toEqual(listing(local));
@@ -162,6 +164,32 @@ describe('syncProject', () => {
     expect(await sync()).toMatchObject({ uploaded: 1, kept: [] });
   });
 
+  it('sends a script of Windows with Unix line ends, once, and says so', async () => {
+    put(local, 'job.sh', '#!/bin/bash\r\n#PJM -j\r\n');
+    expect(await sync()).toMatchObject({ uploaded: 1, normalised: ['job.sh'] });
+    expect(fs.readFileSync(join(there, 'job.sh'), 'utf8')).toBe('#!/bin/bash\n#PJM -j\n');
+    expect(await sync()).toMatchObject({ uploaded: 0, unchanged: 1, normalised: [] });
+  });
+
+  it('asks before it removes many files, and sends again what was purged', async () => {
+    for (let index = 0; index < 12; index++) put(local, `f${index}`, `${index}`);
+    await sync();
+    for (let index = 0; index < 8; index++) fs.rmSync(join(local, `f${index}`));
+    fs.rmSync(join(there, 'f11'));
+    const asked: (readonly string[])[] = [];
+    const answer = (isYes: boolean) => (paths: readonly string[]) => {
+      asked.push(paths);
+      return Promise.resolve(isYes);
+    };
+    const kept = await sync({ confirmRemovals: answer(false) });
+    expect(kept).toMatchObject({ removed: 0, uploaded: 1, purged: ['f11'] });
+    expect(asked[0]).toHaveLength(8);
+    expect(listing(there)).toHaveLength(12);
+    expect(await sync()).toMatchObject({ removed: 0 });
+    expect(await sync({ confirmRemovals: answer(true) })).toMatchObject({ removed: 8, purged: [] });
+    expect(listing(there)).toEqual(listing(local));
+  });
+
   it('leaves out what the rules name and guards against a data set', async () => {
     put(local, '.gitignore', 'data/\n*.log\n');
     put(local, '.furoignore', '!data/\n');
@@ -177,7 +205,7 @@ describe('syncProject', () => {
   });
 });
 
-describe('a full disk', () => {
+requires('sshd', 'root')('a full disk', () => {
   it('is named, keeps the old file whole and leaves no stray', async () => {
     const disk = join(client.server.folder, 'disk');
     fs.mkdirSync(disk);

@@ -23,7 +23,7 @@ const allowances: Readonly<Record<string, Allowance>> = {
   'settings.ts': { values: ['base', 'pjm', 'workflow'] },
   ssh: { values: ['base', 'ssh2', 'node:'] },
   // `ignore` reads .gitignore patterns as git does.
-  sync: { values: ['base', 'ssh', 'ignore', 'node:'] },
+  sync: { values: ['base', 'ssh', 'node:'] },
   // openMachine takes the connection part of the settings as a value.
   jobs: {
     values: ['base', 'pjm', 'workflow', 'ssh', 'sync', 'node:'],

@@ -1,7 +1,13 @@
 // The `furo.*` settings as one value: every key is read, every wrong value is told and replaced.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { defaultSettings, readSettings, settingKeys, type SettingKey } from '../../src/settings';
+import {
+  defaultSettings,
+  politePollSeconds,
+  readSettings,
+  settingKeys,
+  type SettingKey,
+} from '../../src/settings';
 
 const read = (values: Readonly<Record<string, unknown>>) => readSettings((key) => values[key]);
 
@@ -35,6 +41,7 @@ const others: Readonly<
   'inference.dtype': ['float32', 'inference.dtype', 'float32'],
   'poll.intervalSeconds': [60, 'pollSeconds', 60],
   'sync.exclude': [['*.bin'], 'syncExclude', ['*.bin']],
+  'sync.include': [['*.bin'], 'syncInclude', ['*.bin']],
 };
 
 function at(value: unknown, place: string): unknown {
@@ -108,7 +115,12 @@ describe('readSettings', () => {
   });
 
   it('does not ask PJM all the time', () => {
-    expect(read({ 'poll.intervalSeconds': 0 }).settings.pollSeconds).toBe(1);
+    const seconds = (host: string) =>
+      read({ 'poll.intervalSeconds': 0, 'connection.host': host }).settings.pollSeconds;
+    expect(seconds('flow-cx.cc.nagoya-u.ac.jp')).toBe(politePollSeconds);
+    expect(seconds('127.0.0.1.example.org')).toBe(politePollSeconds);
+    // A simulated Furo on this computer has no other users.
+    expect(seconds('127.0.0.1')).toBe(1);
   });
 
   it('leaves an empty prompt away', () => {

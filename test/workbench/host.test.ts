@@ -1,5 +1,5 @@
 // Runs the suite of test/workbench/host inside the extension host of the newest and of the oldest VS Code.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { format } from 'node:util';
@@ -111,6 +111,14 @@ function exitCodeOf(page: Page, lines: string[]): Promise<number> {
   });
 }
 
+/** Tests that the files of the suite hold; a file that is not loaded leaves some of them out. */
+const hostFolder = join(import.meta.dirname, 'host');
+const writtenTests = readdirSync(hostFolder)
+  .filter((name) => name.endsWith('.ts'))
+  .flatMap(
+    (name) => readFileSync(join(hostFolder, name), 'utf8').match(/^\s*test\(/gm) ?? [],
+  ).length;
+
 // The suite runs while vitest collects, so that each of its tests has a line of its own here.
 for (const editorName of ['oldest', 'newest'] as const) {
   describe(`extension host of the ${editorName} VS Code`, async () => {
@@ -126,8 +134,10 @@ for (const editorName of ['oldest', 'newest'] as const) {
         if (state === 'failed') throw new Error(error);
       });
     }
-    it('ends with exit code 0', () => {
+    it('ends with exit code 0, and every test of the suite was run', () => {
       expect(run.exitCode).toBe(0);
+      expect(writtenTests).toBeGreaterThan(25);
+      expect(run.results.length).toBeGreaterThanOrEqual(writtenTests);
     });
   });
 }

@@ -14,11 +14,11 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
       locale: 'ja',
       settings: {
         'workbench.colorTheme': 'Default Dark Modern',
-        'furo.inference.maxNewTokens': 12,
+        'furo.inference.maxNewTokens': 24,
       },
     });
     const all = readFileSync(join(workbench.folder, 'data/questions.jsonl'), 'utf8').split('\n');
-    writeFileSync(join(workbench.folder, 'data/few.jsonl'), `${all.slice(0, 4).join('\n')}\n`);
+    writeFileSync(join(workbench.folder, 'data/few.jsonl'), `${all.slice(0, 12).join('\n')}\n`);
     await workbench.show();
   });
 
@@ -41,19 +41,33 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
   it('asks about the host key, runs the job and shows the answers in Japanese', async () => {
     await workbench.choose(workbench.row('few.jsonl'), /cx-single で実行/);
     await workbench.page.locator('.monaco-dialog-box').getByText('SHA256:').waitFor();
-    await workbench.picture('ja-2-host-key');
+    await workbench.pictures('ja-2-host-key');
     await workbench.page.keyboard.press('Enter');
     await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
     await workbench.row(/few.*実行中/).waitFor({ timeout: 60_000 });
     await workbench.picture('ja-3-running');
-    await workbench.toast(/few.*4/).waitFor({ timeout: 120_000 });
-    await workbench.picture('ja-4-ended');
+    await workbench.page.reload();
+    await workbench.row(/few.*(実行中|完了)/).waitFor({ timeout: 60_000 });
+    await workbench.picture('ja-3-reloaded');
+    await workbench.toast(/few.*12/).waitFor({ timeout: 120_000 });
+    await workbench.pictures('ja-4-ended');
     await workbench.page
       .locator('.notifications-toasts')
       .getByRole('button', { name: '結果を開く' })
       .click();
     const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
     await view.getByText(/q-0?1/).first().waitFor({ timeout: 30_000 });
-    await workbench.picture('ja-5-results');
+    await workbench.pictures('ja-5-results');
+  });
+
+  it('previews the sync in Japanese, from the button of the Furo view', async () => {
+    writeFileSync(join(workbench.folder, '.furoignore'), '*.secret\n');
+    writeFileSync(join(workbench.folder, 'a.secret'), 'mine');
+    await workbench.row(/few/).hover();
+    await workbench.page.getByRole('button', { name: '同期をプレビュー' }).first().click();
+    const text = workbench.page.locator('.editor-instance .view-lines').first();
+    await text.getByText(/同期のプレビューです/).waitFor({ timeout: 30_000 });
+    await text.getByText(/a\.secret.*\.furoignore:1/).waitFor();
+    await workbench.picture('ja-6-preview-sync');
   });
 });

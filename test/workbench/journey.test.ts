@@ -1,5 +1,5 @@
 // The whole way in the real workbench: right-click, queue, output, reload in the middle, results. With pictures.
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Workbench, workbenchObstacle } from './workbench';
@@ -15,6 +15,8 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       workbench = await Workbench.open();
       writeFileSync(join(workbench.folder, 'scripts/wrong.sh'), wrongScript);
       writeFileSync(join(workbench.folder, 'scripts/long.sh'), longScript);
+      writeFileSync(join(workbench.folder, 'scripts/short.sh'), shortScript);
+      writeFileSync(join(workbench.folder, 'furo.yaml'), threeJobs);
       await workbench.show();
     }, 180_000);
 
@@ -43,7 +45,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await dialog
         .getByText(workbench.furo!.endpoint.hostKeyFingerprint)
         .waitFor({ timeout: 20_000 });
-      await workbench.picture('2-host-key');
+      await workbench.pictures('2-host-key');
       await workbench.dialogButton('Trust and Connect').click();
     });
 
@@ -66,13 +68,15 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     it('goes on after the window was reloaded in the middle', async () => {
       await workbench.page.reload();
       await workbench.row(/questions.*running/).waitFor({ timeout: 60_000 });
-      await workbench.picture('5-reloaded');
+      await workbench.pictures('5-reloaded');
     });
 
     it('tells the end once, and opens the answers as a table', async () => {
       const toast = workbench.toast(/questions.*done, 24 of 24 answered/);
       await toast.waitFor({ timeout: 120_000 });
-      await workbench.picture('6-ended');
+      await workbench.pictures('6-ended');
+      const toasts = workbench.page.locator('.notifications-toasts .notification-list-item');
+      expect(await toasts.filter({ hasText: /questions.*done/ }).count()).toBe(1);
       await workbench.page
         .locator('.notifications-toasts')
         .getByRole('button', { name: 'Open Results' })
@@ -81,7 +85,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
       await view.getByText(/Tokyo/).first().waitFor();
       await workbench.row(/questions.*done.*cx-single/).waitFor();
-      await workbench.picture('7-results');
+      await workbench.pictures('7-results');
     });
 
     it('lost and doubled no line of the output over the reload', () => {
@@ -101,6 +105,21 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
     });
 
+    it('previews the sync: what is sent, what is left out, and by which rule', async () => {
+      writeFileSync(join(workbench.folder, '.furoignore'), '# not for the machine\nsecret/\n');
+      mkdirSync(join(workbench.folder, 'secret'));
+      writeFileSync(join(workbench.folder, 'secret/plan.txt'), 'mine');
+      writeFileSync(join(workbench.folder, 'scripts/windows.sh'), '#!/bin/bash\r\necho hi\r\n');
+      await showExplorer();
+      await workbench.choose(await workbench.unfold('scripts', 'windows.sh'), 'Preview Sync');
+      const text = workbench.page.locator('.editor-instance .view-lines').first();
+      // The editor shows spaces as ones that do not break.
+      await text.getByText(/Preview\sof\sthe\ssync\.\sNothing\swas\ssent/).waitFor({ timeout: 30_000 }); // prettier-ignore
+      await text.getByText(/secret\/.*\.furoignore:2\s"secret\/"/).waitFor();
+      await text.getByText(/scripts\/windows\.sh/).waitFor();
+      await workbench.picture('8-preview-sync');
+    });
+
     it('refuses a script that PJM would refuse, and says why before anything is sent', async () => {
       await showExplorer();
       await workbench.choose(
@@ -108,7 +127,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
         'Run on Furo cx-single',
       );
       await workbench.toast(/no resource group cx-singel. Did you mean cx-single/).waitFor();
-      await workbench.picture('8-refused');
+      await workbench.picture('9-refused');
       await workbench.command('Notifications: Clear All Notifications');
     });
 
@@ -116,13 +135,27 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await showExplorer();
       await workbench.choose(await workbench.unfold('scripts', 'long.sh'), 'Run on Furo cx-single');
       await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
-      const row = workbench.row(/long.sh|long.*running/);
-      await workbench.row(/long.*running/).waitFor({ timeout: 60_000 });
-      await workbench.choose(row, /Cancel Job/);
+      const row = workbench.row(/long.*running/);
+      await row.waitFor({ timeout: 60_000 });
+      await workbench.clickIcon(row, 'Cancel Job');
       await workbench.dialogButton('Cancel Job').waitFor();
-      await workbench.picture('9-cancel');
+      await workbench.pictures('10-cancel');
       await workbench.dialogButton('Cancel Job').click();
       await workbench.row(/long.*cancelled/).waitFor({ timeout: 60_000 });
+    });
+
+    it('runs several jobs of furo.yaml that were chosen together', async () => {
+      await showExplorer();
+      await workbench.choose(workbench.row('furo.yaml'), 'Run on Furo cx-single');
+      const list = workbench.page.locator('.quick-input-list');
+      const names = ['first', 'second'];
+      for (const name of names) await list.getByRole('checkbox', { name }).first().click();
+      await workbench.picture('10-several');
+      await workbench.page.keyboard.press('Enter');
+      await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
+      for (const name of names)
+        await workbench.row(new RegExp(`^${name}.*done`)).waitFor({ timeout: 60_000 });
+      expect(await workbench.row(/^third/).count()).toBe(0);
     });
 
     async function showExplorer(): Promise<void> {
@@ -135,6 +168,24 @@ const wrongScript = `#!/bin/bash
 #PJM -L rscgrp=cx-singel
 #PJM -L elapse=0:10:00
 echo never
+`;
+
+const shortScript = `#!/bin/bash
+#PJM -L rscgrp=cx-share
+#PJM -L gpu=1
+#PJM -L elapse=0:10:00
+#PJM -j
+echo short
+`;
+
+const threeJobs = `version: 1
+jobs:
+  first:
+    script: scripts/short.sh
+  second:
+    script: scripts/short.sh
+  third:
+    script: scripts/short.sh
 `;
 
 const longScript = `#!/bin/bash

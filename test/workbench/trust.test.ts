@@ -1,25 +1,65 @@
-// In Restricted Mode nothing connects or runs, and the view says how to go on.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+// In Restricted Mode nothing connects or runs, whatever a person tries, and the view says how to go on.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { CountingDoor } from './countingDoor';
 import { Workbench, workbenchObstacle } from './workbench';
 
 const obstacle = workbenchObstacle();
 
+/** A key reaches a command that the palette hides, as another extension does. */
+const keys = {
+  'furo.connect': 'Control+Alt+F6',
+  'furo.runOnCxShare': 'Control+Alt+F7',
+  'furo.refreshJobs': 'Control+Alt+F9',
+  'furo.startTutorial': 'Control+Alt+F10',
+} as const;
+
+const refusal = /This folder is in Restricted Mode, so nothing connects or runs/;
+
 describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
   'in Restricted Mode',
   () => {
+    const door = new CountingDoor();
     let workbench: Workbench;
 
     beforeAll(async () => {
       workbench = await Workbench.open({
         workspaceTrust: true,
-        settings: { 'security.workspace.trust.startupPrompt': 'never' },
+        settings: {
+          'security.workspace.trust.startupPrompt': 'never',
+          'furo.connection.port': await door.open(),
+        },
       });
+      door.target = workbench.furo?.endpoint.port ?? 0;
+      const bindings = Object.entries(keys).map(([command, key]) => ({
+        command,
+        key: key.replace('Control', 'ctrl').toLowerCase(),
+      }));
+      const user = join(workbench.editor.userData, 'User');
+      writeFileSync(join(user, 'keybindings.json'), JSON.stringify(bindings));
       await workbench.show();
     });
 
     afterAll(async () => {
       await workbench.close();
+      await door.close();
     });
+
+    afterEach(async ({ task }) => {
+      if (task.result?.state === 'fail') await workbench.picture(`failed ${task.name}`);
+    });
+
+    async function showJobs(): Promise<void> {
+      await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
+    }
+
+    async function isRefused(command: keyof typeof keys): Promise<void> {
+      await workbench.page.keyboard.press(keys[command]);
+      await workbench.toast(refusal).waitFor({ timeout: 20_000 });
+      await workbench.command('Notifications: Clear All Notifications');
+      await workbench.toast(refusal).waitFor({ state: 'hidden' });
+    }
 
     it('offers no run in the menu', async () => {
       await workbench.row('furo.yaml').click({ button: 'right' });
@@ -29,21 +69,32 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     });
 
     it('tells in its view that the folder has to be trusted first', async () => {
-      await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
+      await showJobs();
       await workbench.page.getByText('This folder is in Restricted Mode').first().waitFor();
       await workbench.picture('restricted');
     });
 
-    it('connected to nothing', () => {
-      expect(workbench.outputOf(/Furo/)).not.toMatch(/connect/i);
+    it('refuses to connect and to run by a key, and says why', async () => {
+      await isRefused('furo.connect');
+      await isRefused('furo.runOnCxShare');
+      await isRefused('furo.refreshJobs');
+      await isRefused('furo.startTutorial');
+      expect(door.count).toBe(0);
     });
 
-    it('says without a folder what to open', async () => {
+    it('says without a folder what to open, and runs nothing', async () => {
+      door.reset();
       await workbench.page.goto(`${workbench.editor.address}/?ew=true`);
       const tab = workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' });
       await tab.click({ timeout: 60_000 });
       await workbench.page.getByText('Open the folder with your prompts').first().waitFor();
       await workbench.picture('no-folder');
+      await workbench.page.keyboard.press(keys['furo.runOnCxShare']);
+      await workbench.toast('No folder is open. Open the folder with your prompts').waitFor();
+      // The toast slides in.
+      await workbench.page.waitForTimeout(500);
+      await workbench.picture('no-folder-run');
+      expect(door.count).toBe(0);
     });
   },
 );

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -159,6 +160,33 @@ export class Workbench {
 
   async picture(name: string): Promise<void> {
     await this.page.screenshot({ path: join(pictures, `${name}.png`) });
+  }
+
+  /** One picture as it is and one in the other theme, without closing what is open. */
+  async pictures(name: string): Promise<void> {
+    await this.picture(name);
+    const isDark = (await this.page.locator('.monaco-workbench.vs-dark').count()) > 0;
+    await this.#useTheme(!isDark);
+    await this.picture(`${name}-${isDark ? 'light' : 'dark'}`);
+    await this.#useTheme(isDark);
+  }
+
+  async #useTheme(dark: boolean): Promise<void> {
+    const theme = dark ? 'Default Dark Modern' : 'Default Light Modern';
+    for (const folder of ['User', 'Machine']) {
+      const file = join(this.editor.userData, folder, 'settings.json');
+      const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      writeFileSync(file, JSON.stringify({ ...settings, 'workbench.colorTheme': theme }, null, 2));
+    }
+    await this.page.locator(dark ? '.monaco-workbench.vs-dark' : '.monaco-workbench.vs').waitFor();
+    // The page of results hears of it a moment later.
+    await this.page.waitForTimeout(500);
+  }
+
+  /** Clicks an icon that a row shows only under the mouse. */
+  async clickIcon(row: Locator, name: string): Promise<void> {
+    await row.hover();
+    await row.locator('.actions').getByRole('button', { name }).click();
   }
 
   /** What the output channel of that name holds, from the host's own log files. */

@@ -10,6 +10,7 @@ import { cancelJob, copyJobId, openResults, removeFromList, type JobVerbParts } 
 import { newWorkflow } from './newWorkflow';
 import { planJob, type PlanDocuments } from './planJob';
 import { previewJobScript } from './previewJobScript';
+import { previewSync } from './previewSync';
 import { registerCommands, type CommandActions } from './register';
 import { runAgain, runOnFuro } from './runOnFuro';
 import { setUpEnvironment } from './setUpEnvironment';
@@ -42,6 +43,7 @@ function actionsOf(parts: CommandParts): CommandActions {
     runOnFuro: (file) => runOnFuro(parts, file, undefined),
     previewJobScript: (file) => previewJobScript(machines, file),
     planJob: (file) => planJob(parts, file),
+    previewSync: (file) => previewSync(parts, file),
     newWorkflow,
     openOutput: (job) => output.show(job),
     cancelJob: (job) => cancelJob(parts, job),

@@ -49,6 +49,7 @@ export const commands = {
   },
   previewJobScript: { id: 'furo.previewJobScript', argument: 'file', isInPalette: true },
   planJob: { id: 'furo.planJob', argument: 'file', isInPalette: true },
+  previewSync: { id: 'furo.previewSync', argument: 'file', isInPalette: true },
   newWorkflow: { id: 'furo.newWorkflow', argument: 'none', isInPalette: true },
   openOutput: { id: 'furo.openOutput', argument: 'job', isInPalette: true },
   cancelJob: { id: 'furo.cancelJob', argument: 'job', isInPalette: true },

@@ -56,7 +56,7 @@ export async function copyJobId(job: Job): Promise<void> {
   vscode.window.setStatusBarMessage(vscode.l10n.t('Copied {0}', job.pjmId ?? job.id), 3000);
 }
 
-/** Takes an ended job out of the list; its files stay where they are. A live one asks first. */
+/** Takes an ended job out of the list; what it wrote stays where it is. A live one asks first. */
 export async function removeFromList({ store, output }: JobVerbParts, job: Job): Promise<void> {
   if (job.phase.kind !== 'finished') {
     const yes = vscode.l10n.t('Remove from List');

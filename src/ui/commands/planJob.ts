@@ -12,7 +12,7 @@ export async function planJob(
   argument: vscode.Uri | undefined,
 ): Promise<void> {
   const file = clickedFile(argument);
-  for (const job of await chooseWork(file, {})) {
+  for (const job of await chooseWork(file, {}, 'one')) {
     const title = vscode.l10n.t('Plan of {0}', job.name);
     const text = await prepareThere(machines, { title, folder: file.folder.uri }, (center, plan) =>
       center.planText({ job, ...plan }),

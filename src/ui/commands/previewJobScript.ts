@@ -15,7 +15,7 @@ export async function previewJobScript(
   argument: vscode.Uri | undefined,
 ): Promise<void> {
   const file = clickedFile(argument);
-  for (const job of await chooseWork(file, {})) {
+  for (const job of await chooseWork(file, {}, 'one')) {
     const content = await scriptText(machines, file, job);
     const document = await vscode.workspace.openTextDocument({ language: 'shellscript', content });
     await vscode.window.showTextDocument(document, { preview: true });

@@ -7,6 +7,7 @@ import type { JobCenter } from '../../jobs/jobCenter';
 import { resolveRemoteFolder } from '../../jobs/remoteFolder';
 import type { SubmitPlan, SubmitStep } from '../../jobs/submit';
 import type { JobSettings, WorkflowJob } from '../../workflow/workflow';
+import { few, notesText } from '../../words/syncText';
 import { chooseResources, chooseWork, clickedFile } from '../chooseWork';
 import { uiFailure } from '../failures';
 import type { JobOutput } from '../jobOutput';
@@ -31,7 +32,7 @@ export async function runOnFuro(
   const over: Partial<JobSettings> | undefined =
     resourceGroup === undefined ? await chooseResources() : { resourceGroup };
   if (!over) return;
-  const jobs = await chooseWork(file, over);
+  const jobs = await chooseWork(file, over, 'several');
   for (const job of jobs) await submit(parts, job, file.folder.uri);
 }
 
@@ -97,10 +98,32 @@ export function prepareThere<T>(
       workspaceFolder: folder.fsPath,
       remoteFolder,
       exclude: settings.syncExclude,
+      include: settings.syncInclude,
+      confirmRemovals: (paths) => confirmRemovals(paths, folder),
       signal,
       onStep: stepReporter(progress),
     });
   });
+}
+
+/** Many files that are gone here may be an accident, so they are removed there only after a yes. */
+async function confirmRemovals(paths: readonly string[], folder: vscode.Uri): Promise<boolean> {
+  const remove = vscode.l10n.t('Remove Them There');
+  const keep = vscode.l10n.t('Keep Them There');
+  const chosen = await vscode.window.showWarningMessage(
+    vscode.l10n.t('Remove {0} files from the machine?', paths.length),
+    {
+      modal: true,
+      detail: vscode.l10n.t(
+        'They were sent from {0} and are not there any more: {1}. Nothing else on the machine is removed.',
+        folder.fsPath,
+        few(paths, vscode.l10n.t),
+      ),
+    },
+    remove,
+    keep,
+  );
+  return chosen === remove;
 }
 
 /** The job's own file, or a first one where there is none. */
@@ -125,6 +148,11 @@ function stepReporter(
       );
       return;
     }
+    if (step.kind === 'notes') {
+      for (const sentence of notesText(step.notes, vscode.l10n.t))
+        void vscode.window.showInformationMessage(sentence);
+      return;
+    }
     if (step.kind !== 'sync') {
       progress.report({ message: stepText(step.kind) });
       return;
@@ -138,7 +166,7 @@ function stepReporter(
   };
 }
 
-function stepText(kind: Exclude<SubmitStep['kind'], 'sync' | 'kept'>): string {
+function stepText(kind: Exclude<SubmitStep['kind'], 'sync' | 'kept' | 'notes'>): string {
   switch (kind) {
     case 'checking':
       return vscode.l10n.t('checking');
@@ -148,6 +176,8 @@ function stepText(kind: Exclude<SubmitStep['kind'], 'sync' | 'kept'>): string {
       return vscode.l10n.t('sending the runtime');
     case 'planning':
       return vscode.l10n.t('planning');
+    case 'freezing':
+      return vscode.l10n.t('freezing the files of this run');
     case 'submitting':
       return vscode.l10n.t('submitting');
   }

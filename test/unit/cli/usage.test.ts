@@ -9,6 +9,7 @@ const nothing = {
   settingsFile: undefined,
   set: [],
   group: undefined,
+  isPreview: false,
   isDetached: false,
   ignoresPlan: false,
   follows: false,
@@ -24,6 +25,8 @@ describe('parseCommandLine', () => {
     ['run answer --group cx-single', { command: 'run', operands: ['answer'], group: 'cx-single' }],
     ['run --group=cx-single --detach q.jsonl', { command: 'run', operands: ['q.jsonl'], group: 'cx-single', isDetached: true }], // prettier-ignore
     ['run answer --anyway', { command: 'run', operands: ['answer'], ignoresPlan: true }],
+    ['sync', { command: 'sync' }],
+    ['sync --preview', { command: 'sync', isPreview: true }],
     ['logs 1996122 -f', { command: 'logs', operands: ['1996122'], follows: true }],
     ['-C dir jobs', { command: 'jobs', folder: 'dir' }],
     ['jobs --folder=dir', { command: 'jobs', folder: 'dir' }],

@@ -1,5 +1,13 @@
 // Everything a person can get wrong, and a machine in trouble: the reason, its English sentence, and nothing left behind.
-import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isFailure, type Failure } from '../../../src/base/failure';
@@ -8,7 +16,7 @@ import { keepKeyPair } from '../../../src/simulator/keys';
 import { failureText } from '../../../src/words/failureText';
 import { english } from '../../../src/words/translate';
 import type { JobSettings, WorkflowJob } from '../../../src/workflow/workflow';
-import { Bench, inferenceOf, jobOf, script, type WindowOptions } from './bench';
+import { Bench, inferenceOf, jobOf, script, until, type WindowOptions } from './bench';
 
 let bench: Bench;
 const sentences: [string, string][] = [];
@@ -49,7 +57,7 @@ function withoutPlaces(text: string): string {
     .replaceAll(bench.root, 'ROOT')
     .replaceAll(String(bench.furo.endpoint.port), 'PORT')
     .replace(/SHA256:[\w+/]{43}/g, 'SHA256:X')
-    .replace(/project-[0-9a-f]{8}/g, 'project-HASH');
+    .replace(/(project|hello)-[0-9a-f]{8}/g, '$1-HASH');
 }
 
 /** Submits in a window of its own and checks that the failure left no job, no record and no results. */
@@ -224,6 +232,20 @@ describe('a remote folder in trouble', () => {
     expect(readFileSync(file, 'utf8')).toBe('a file, not a folder\n');
   });
 
+  it('it belongs to somebody else', async () => {
+    const folder = join(bench.furo.endpoint.remoteFolder, 'closed');
+    mkdirSync(folder, { mode: 0o555 });
+    const failure = await refused('remote folder of another owner', hello, {
+      remoteFolder: folder,
+    });
+    expect(failure.reason).toBe('remoteNotWritable');
+    expect(readdirSync(folder)).toEqual([]);
+    chmodSync(folder, 0o755);
+    const window = bench.window();
+    const job = await window.submit(hello, { remoteFolder: remotePath(folder) });
+    expect((await window.ended(job.id)).phase).toMatchObject({ outcome: { kind: 'succeeded' } });
+  });
+
   it('it is outside of what the user may see', async () => {
     const failure = await refused('remote folder of others', hello, {
       remoteFolder: '/data/group9',
@@ -253,12 +275,21 @@ describe('a remote folder in trouble', () => {
   });
 
   it('the disk is full when pjsub keeps the script', async () => {
+    // Full only once pjsub is reached: the sync before it needs the disk, too.
+    const [called, go] = [join(bench.root, 'called'), join(bench.root, 'go')];
     bench.wrapCommand('pjsub', [
-      'echo "[ERR.] PJM 0031 pjsub Cannot write: No space left on device." >&2',
-      'exit 1',
+      `touch ${called}; while [ ! -e ${go} ]; do sleep 0.05; done`,
+      'exec $real "$@"',
     ]);
-    const failure = await refused('disk full in pjsub', hello);
-    expect(failure).toMatchObject({ reason: 'submitRefused', values: { code: '0031' } });
+    const refusal = refused('disk full in pjsub', hello);
+    await until(() => existsSync(called));
+    bench.furo.faults.set({ isDiskFull: true });
+    writeFileSync(go, '');
+    const failure = await refusal;
+    expect(failure.reason).toBe('submitRefused');
+    expect(failure.values['text']).toMatch(/^\[ERR\.\] PJM \d{4} pjsub /);
+    bench.furo.faults.clear();
+    await worksNow(hello);
   });
 });
 
@@ -314,11 +345,11 @@ it('says all of it in English', () => {
       "a list on line 2": "in.jsonl, line 2 is not a JSON object: array. Nothing was sent.",
       "dangerous host": ""-oProxyCommand=touch /tmp/x" cannot be used as host of the connection. Check the connection settings.",
       "disk full": "No space is left for ROOT/data/group1/researcher/project-HASH/.furo/manifest.json on the machine (disk or quota). Files that were there before are untouched. Free some space and try again.",
-      "disk full in pjsub": "pjsub refused the job. It says: [ERR.] PJM 0031 pjsub Cannot write: No space left on device.",
+      "disk full in pjsub": "pjsub refused the job. It says: [ERR.] PJM 0028 pjsub File creation failed: ROOT/data/group1/researcher/project-HASH/.furo/runs/hello-HASH/src/.d0001996122.",
       "duplicate ids": "in.jsonl, line 4 has the id "a", as line 1 has. Nothing was sent. Give each record an id of its own.",
       "elapse over the limit": "pjsub refused the job. It says: [ERR.] PJM 0057 pjsub elapse=9999999 is greater than the upper limit (604800).",
       "empty input": "in.jsonl holds no record. Nothing was sent. Write one JSON object on each line.",
-      "host key changed": "Connection refused, nothing was sent: the key of 127.0.0.1 is not the one that is remembered in ROOT/client/known_hosts:1. Its fingerprint is now SHA256:X. Somebody may be in between, or the machine was set up anew. Ask the computer centre; if the new key is right, remove the old line and connect again.",
+      "host key changed": "Connection refused, nothing was sent: the key of 127.0.0.1 is not the one that is remembered in ROOT/client/known_hosts:1. Its fingerprint is now SHA256:X. Somebody may be in between, or the machine was set up anew. Ask the computer centre. To see the remembered key: ssh-keygen -l -F "[127.0.0.1]:PORT" -f "ROOT/client/known_hosts". Only if the new key is right, remove the old one with ssh-keygen -R "[127.0.0.1]:PORT" -f "ROOT/client/known_hosts" and connect again.",
       "input not there": "The file in.jsonl is not in this folder. Nothing was sent.",
       "key file not there": "The key file ROOT/client/nothing cannot be read (ENOENT: no such file or directory, open 'ROOT/client/nothing').",
       "key file without a key": "The key file ROOT/client/nothing cannot be read (Unsupported key format).",
@@ -330,6 +361,7 @@ it('says all of it in English', () => {
       "program not there": "The file gone.py is not in this folder. Nothing was sent.",
       "refused by the site": "pjsub refused the job. It says: [ERR.] PJM 0079 pjsub Your points are used up.",
       "remote folder not writable": "Nothing was submitted: you may not write to ROOT/data/group1/researcher/file/furo/project-HASH/.furo on the machine (Failure). Choose another remote folder, for example /data/group1/USER/furo.",
+      "remote folder of another owner": "Nothing was submitted: you may not write to ROOT/data/group1/researcher/closed/project-HASH/.furo/manifest.json on the machine (no reason given). Choose another remote folder, for example /data/group1/USER/furo.",
       "remote folder of others": "You may not write or read /data/group9/project-HASH/.furo/manifest.json on the machine. Choose another remote folder or change its rights.",
       "settings missing": "Furo Workflows needs these settings first: furo.connection.host, furo.connection.remoteFolder. They belong to your computer, not to the project.",
       "unknown host key": "Not connected: you did not accept the key of 127.0.0.1 (SHA256:X). Nothing was sent.",

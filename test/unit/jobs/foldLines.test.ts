@@ -1,4 +1,6 @@
 // Output as lines: whatever the pieces, the same text.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LineFolder } from '../../../src/jobs/foldLines';
@@ -31,6 +33,12 @@ function terminal(text: string): string {
   return line === '' ? screen : `${screen}${line}\n`;
 }
 
+/** The lines of text that consists of whole lines. */
+function linesOf(text: string): string[] {
+  expect(text === '' || text.endsWith('\n')).toBe(true);
+  return text.split('\n').slice(0, -1);
+}
+
 const piece = fc.constantFrom(
   'a',
   'é',
@@ -56,6 +64,58 @@ describe('LineFolder', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('shows a bar while it grows, at most every 10 s, and loses and doubles nothing', () => {
+    const step = fc.record({ text, waitMs: fc.constantFrom(0, 100, 4000, 11_000) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 15 }), (steps) => {
+        const folder = new LineFolder();
+        const ended: string[] = [];
+        const glances: { line: string; index: number; atMs: number }[] = [];
+        let [whole, atMs] = ['', 0];
+        for (const { text: piece, waitMs } of steps) {
+          ended.push(...linesOf(folder.push(Buffer.from(piece))));
+          whole += piece;
+          atMs += waitMs;
+          const index = whole.split('\n').length - 1;
+          for (const line of linesOf(folder.glance(atMs))) glances.push({ line, index, atMs });
+        }
+        ended.push(...linesOf(folder.end()));
+        // A line that was last shown as it ended is not given once more; any other is given once.
+        const wanted = linesOf(terminal(whole)).filter(
+          (line, at) => glances.filter(({ index }) => index === at).at(-1)?.line !== line,
+        );
+        expect(ended).toEqual(wanted);
+        for (const [n, { line, index, atMs: when }] of glances.entries()) {
+          const before = glances[n - 1];
+          expect(when - (before?.atMs ?? 0)).toBeGreaterThanOrEqual(10_000);
+          if (before?.index === index) expect(line).not.toBe(before.line);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('shows what a bar of tqdm says, minute after minute, and its end once', () => {
+    const folder = new LineFolder();
+    let shown = '';
+    for (let second = 0; second <= 60; second += 1) {
+      shown += folder.push(Buffer.from(`\r${String(second)}/60`));
+      shown += folder.glance(second * 1000);
+    }
+    expect(shown).toBe('9/60\n19/60\n29/60\n39/60\n49/60\n59/60\n');
+    // Nothing follows the last state, so it is whole.
+    expect(folder.glance(70_500)).toBe('60/60\n');
+    expect(folder.glance(90_000)).toBe('');
+    expect(folder.push(Buffer.from('\nnext\n'))).toBe('next\n');
+  });
+
+  it('holds a line back that is no bar', () => {
+    const folder = new LineFolder();
+    folder.push(Buffer.from('a\nreading ...'));
+    for (let second = 0; second < 60; second += 5) expect(folder.glance(second * 1000)).toBe('');
+    expect(folder.push(Buffer.from(' done\n'))).toBe('reading ... done\n');
   });
 
   it('gives whole lines only, each once', () => {
@@ -105,5 +165,22 @@ describe('LineFolder', () => {
     expect(folded(Buffer.from([0x61, 0xff, 0x62, 0x0a, 0xe6, 0x8e]), [3])).toBe(
       'a\uFFFDb\n\uFFFD\n',
     );
+  });
+});
+
+describe('outputs of real jobs on Furo', () => {
+  it.each([
+    ['infer_device_map_on_1node4gpu.sh.1996132.out', 17, '17/17 [00:06<00:00,  2.79it/s]'],
+    ['inference_on_1gpu.sh.1996122.out', 4, '4/4 [00:02<00:00,  1.88it/s]'],
+  ])('%s: one line for the bar, all others as they are', (name, shards, last) => {
+    const captured = readFileSync(join(import.meta.dirname, '../../fixtures/furo', name), 'utf8');
+    // As tqdm writes: a carriage return before each state of the bar.
+    const written = captured.replaceAll(/\n(?=Loading checkpoint shards: )/g, '\r');
+    expect(written.split('\r')).toHaveLength(shards + 2);
+    const bar = /^Loading checkpoint shards: .*\n/gm;
+    const shown = folded(Buffer.from(written), [100, 700, 701, 702, 1500]);
+    expect(shown.match(bar)).toEqual([expect.stringContaining(last)]);
+    expect(shown.replaceAll(bar, '')).toBe(captured.replaceAll(bar, '').replace('\n\n', '\n'));
+    expect(shown).toContain('\n+ cd /data/group1/user1/exp\n');
   });
 });

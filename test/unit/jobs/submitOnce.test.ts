@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/base/log';
 import type { Job } from '../../../src/jobs/job';
 import { PjmQueue } from '../../../src/jobs/pjmQueue';
+import { projectPlaces } from '../../../src/jobs/places';
 import type { Submission } from '../../../src/jobs/queue';
 import { remotePath } from '../../../src/ssh/remote';
 import { Bench, jobOf, script, until, type Window } from './bench';
@@ -235,8 +236,14 @@ describe('a person who cancels', () => {
     expect(bench.takenJobs).toBe(0);
     const ended = await window.ended((await window.submit(hello)).id);
     expect(ended.phase).toMatchObject({ outcome: { kind: 'succeeded' } });
-    const project = join(String(ended.files?.submitFolder), 'data');
-    expect(readdirSync(project).filter((name) => !/^\d+\.bin$/.test(name))).toEqual([]);
-    expect(readdirSync(project)).toHaveLength(60);
+    const { project } = projectPlaces(
+      remotePath(bench.furo.endpoint.remoteFolder),
+      bench.workspace,
+    );
+    for (const folder of [project, String(ended.files?.submitFolder)]) {
+      const names = readdirSync(join(folder, 'data'));
+      expect(names.filter((name) => !/^\d+\.bin$/.test(name))).toEqual([]);
+      expect(names).toHaveLength(60);
+    }
   });
 });

@@ -2,8 +2,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { settingsFor } from '../../../src/cli/demo';
 import { findGroup, furoGroups } from '../../../src/pjm/furo';
-import { defaultSettings, readSettings, settingKeys } from '../../../src/settings';
+import {
+  defaultSettings,
+  politePollSeconds,
+  readSettings,
+  settingKeys,
+} from '../../../src/settings';
 import {
   commands,
   contextKeys,
@@ -23,6 +29,7 @@ interface Property {
   readonly enum?: readonly string[];
   readonly enumDescriptions?: readonly string[];
   readonly markdownDescription?: string;
+  readonly minimum?: number;
   readonly scope?: string;
   readonly pattern?: string;
 }
@@ -70,6 +77,12 @@ describe('words', () => {
   it('has each key in both languages and no key too many', () => {
     expect(Object.keys(english).sort()).toEqual([...used].sort());
     expect(Object.keys(japanese).sort()).toEqual([...used].sort());
+  });
+
+  it('has no Markdown in the texts of an empty view but links, as VS Code shows it as it stands', () => {
+    for (const texts of [english, japanese])
+      for (const [key, text] of Object.entries(texts))
+        if (key.startsWith('welcome.')) expect(text, key).not.toMatch(/[`*]/);
   });
 
   it('leaves no text empty', () => {
@@ -217,6 +230,14 @@ describe('settings', () => {
     const { settings, problems } = readSettings((key) => properties[`furo.${key}`]?.default);
     expect(problems).toEqual([]);
     expect(settings).toEqual(defaultSettings);
+  });
+
+  it('ask no login node more often than the code does, in the demo neither', () => {
+    const { minimum } = properties['furo.poll.intervalSeconds'] ?? {};
+    expect(minimum).toBe(politePollSeconds);
+    const endpoint = { host: '', port: 1, user: '', identityFile: '', remoteFolder: '' };
+    const demo = settingsFor({ endpoint });
+    expect(demo['furo.poll.intervalSeconds']).toBeGreaterThanOrEqual(politePollSeconds);
   });
 
   it('name every batch group of Furo', () => {

@@ -206,6 +206,39 @@ JOB_ID       JOB_NAME       MD ST USER             START_DATE            ELAPSE_
 241          job2.sh        NM QUE user1           -                     0001:00:00            2                    -         -    4096 MiB
 `;
 
+  it("reads the manual's samples of the plain table and of -H", () => {
+    const states = (name: string) =>
+      parsePjstat(fixture(name)).map(({ pjmId, state, startDate }) => [pjmId, state, startDate]);
+    expect(states('pjstat-plain.txt')).toEqual([
+      ['238', 'RUN', '11/17 09:01:41'],
+      ['239', 'RUN', '11/17 09:01:42'],
+      ['240', 'RUN', '11/17 09:01:42'],
+      ['241', 'RUN', '11/17 09:01:42'],
+    ]);
+    expect(states('pjstat-history.txt')).toEqual([
+      ['1234567', 'EXT', '01/01 00:00:00'],
+      ['1234570', 'RJT', '01/01 00:00:00'],
+      ['1234590', 'CCL', '01/01 00:00:00'],
+    ]);
+  });
+
+  it.each([
+    // Rows of other PRIMERGY systems, narrower than any header: Kyushu-type, and ITO with a backfilled start.
+    '43067      pjsub_test NM RUN user0001 02/23 20:53:49  0024:00:00 - 1 1 4096 MiB',
+    '24302383   ito.sh     NM RUN p00000a  12/25 18:17:58< 0096:00:00 - 1 36 unlimited',
+  ])('reads the virtual-node row %s', (row) => {
+    const header =
+      'JOB_ID     JOB_NAME   MD ST  USER     START_DATE      ELAPSE_LIM NODE_REQUIRE VNODE CORE V_MEM';
+    expect(parsePjstat(`${header}\n${row}\n`)).toEqual([
+      {
+        pjmId: row.split(' ')[0],
+        state: 'RUN',
+        startDate: /\d\d\/\d\d \d\d:\d\d:\d\d/.exec(row)?.[0],
+        isStartPlanned: false,
+      },
+    ]);
+  });
+
   it('reads the plain table by its header', () => {
     expect(
       parsePjstat(plain).map(({ pjmId, state, startDate, isStartPlanned }) => [
@@ -347,6 +380,7 @@ describe('pjmCommands', () => {
 
   it('knows the other commands', () => {
     expect(pjsubWords('job.sh')).toEqual(['pjsub', 'job.sh']);
+    expect(pjsubWords('job.sh', { A: '1', B: '2' })).toEqual(['pjsub', '-x', 'A=1,B=2', 'job.sh']);
     expect(pjdelWords('1_2')).toEqual(['pjdel', '1_2']);
     expect(pjstatTableWords('live')).toEqual(['pjstat', '-v']);
     expect(pjstatTableWords('ended')).toEqual(['pjstat', '-H', '-v']);

@@ -7,8 +7,9 @@ import {
   type CommandCall,
   type CommandFiles,
 } from '../../../src/simulator/pjmCommand';
-import { Scheduler, type SchedulerSnapshot } from '../../../src/simulator/scheduler';
+import { Scheduler } from '../../../src/simulator/scheduler';
 import type { SchedulerOptions } from '../../../src/simulator/schedulerOptions';
+import type { SchedulerSnapshot } from '../../../src/simulator/schedulerSnapshot';
 
 interface Timer {
   readonly at: number;
@@ -116,6 +117,7 @@ export class MemoryFiles implements CommandFiles {
 export class ManualJob {
   readonly signals: JobSignal[] = [];
   readonly errors: string[] = [];
+  readonly outputs: string[] = [];
   constructor(
     readonly start: JobStart,
     private readonly onEnd: (end: JobEnd) => void,
@@ -156,6 +158,9 @@ export class ManualRunner implements JobRunner {
         const number = signalNumbers[signal];
         if (number !== undefined && !this.caught.has(signal))
           job.end(128 + number, { signal: number });
+      },
+      writeOutput: (line: string) => {
+        job.outputs.push(line);
       },
       writeError: (line: string) => {
         job.errors.push(line);

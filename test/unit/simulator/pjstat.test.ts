@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PjmBench } from './pjmBench';
+import { folder, PjmBench } from './pjmBench';
 
 function fixture(name: string): string[] {
   const path = join(import.meta.dirname, '../../fixtures/pjm', name);
@@ -64,6 +64,60 @@ describe('pjstat', () => {
     expect(grouped.out.split('\n')[0]).toBe(head);
     expect(grouped.out.split('\n')[1]?.split(',')).toHaveLength(row.split(',').length);
     expect(grouped.out.split('\n')[1]).toMatch(/^,cx,cx-share,1996122,.*, 06\/19 01:01:59,/);
+  });
+
+  /** Cells of each row by the header's columns, without those that Furo's sizes decide. */
+  function cells(lines: readonly string[]): Record<string, string>[] {
+    const [header = '', ...rows] = lines;
+    const places = starts(header);
+    return rows
+      .filter((row) => row !== '')
+      .map((row) =>
+        Object.fromEntries(
+          places.map(([name, at], index) => [name, row.slice(at, places[index + 1]?.[1]).trim()]),
+        ),
+      );
+  }
+
+  it("has the plain table of the manual: the same columns, and '-' in the same places", async () => {
+    const real = fixture('pjstat-plain.txt');
+    const bench = new PjmBench({ options: { firstJobId: 238 } });
+    const size = ['-L', 'rscgrp=cx-small,node=2,elapse=1:00:00'];
+    for (const name of ['job.sh', 'bulk.sh', 'step.sh', 'job2.sh'])
+      bench.files.write(`${folder}/${name}`, '#!/bin/bash\n');
+    await bench.submit(['pjsub', ...size, 'job.sh']);
+    await bench.submit(['pjsub', '--bulk', '--sparam', '0-1', ...size, 'bulk.sh']);
+    await bench.submit(['pjsub', '--step', ...size, 'step.sh']);
+    await bench.submit(['pjsub', ...size, 'job2.sh']);
+    bench.clock.advance(5000);
+    const own = (await bench.run('pjstat')).out.split('\n');
+    expect(starts(own[0] ?? '').map(([name]) => name)).toEqual(
+      starts(real[0] ?? '').map(([name]) => name),
+    );
+    const shape = (text: string) =>
+      text.replace(/^\d\d\/\d\d (\d\d:){2}\d\d$/, 'date').replace(/^(12:2x3x2|2)$/, 'nodes');
+    const shapes = (lines: readonly string[]) =>
+      cells(lines).map((row) => Object.values(row).map(shape));
+    expect(shapes(own)).toEqual(shapes(real));
+  });
+
+  it("has the blocks and the result lines of the manual's samples", async () => {
+    const bench = new PjmBench({ options: { firstJobId: 9417 } });
+    bench.files.write(`${folder}/script.sh`, '#!/bin/bash\n');
+    await bench.submit('pjsub -L rscgrp=cx-single script.sh');
+    const block = (await bench.run('pjstat -s', {})).out.split('\n');
+    for (const line of fixture('pjstat-s.txt'))
+      expect(block).toContain(line.replace(/: user$/, ': user1'));
+    const ended = new PjmBench({ options: { firstJobId: 5300 } });
+    for (const code of [0, 1, 0]) {
+      const id = await ended.submit('pjsub share.sh');
+      ended.clock.advance(5000);
+      ended.runner.find(id).end(code);
+    }
+    ended.clock.advance(5000);
+    expect((await ended.run('pjwait 5300 5301 5302')).out.trimEnd().split('\n')).toEqual(
+      fixture('pjwait.txt'),
+    );
   });
 
   it('counts states in the columns of the manual', async () => {

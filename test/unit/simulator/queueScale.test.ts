@@ -1,9 +1,20 @@
 // Ten thousand jobs on virtual time: quick answers, no node given twice, first come first served.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLogger } from '../../../src/base/log';
 import { furoGroups, gpusPerNode } from '../../../src/pjm/furo';
 import { NodePool } from '../../../src/simulator/allocation';
+import type { ServerMessage } from '../../../src/simulator/commandClient';
+import { CommandSocket } from '../../../src/simulator/commandSocket';
+import { JobProcesses } from '../../../src/simulator/jobProcess';
+import { ComputeNodes } from '../../../src/simulator/nodes';
 import { furoOptions } from '../../../src/simulator/schedulerOptions';
+import { readStateFile, StateFile } from '../../../src/simulator/stateFile';
 import { folder, PjmBench } from './pjmBench';
 
 const groupNames = furoGroups.filter((group) => !group.isInteractive).map(({ name }) => name);
@@ -31,6 +42,21 @@ function watchNodes(bench: PjmBench): { readonly mostGpus: () => number } {
   return { mostGpus: () => most };
 }
 
+/** A CI machine is shared, and its processor may do half as much in the same time: it gets three times as long. */
+const answerMs = process.env['CI'] === 'true' ? 300 : 100;
+
+/** The lowest of three processor times in milliseconds: what the work costs, whoever else uses the machine. */
+async function bestOfThree(work: () => Promise<void>): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const begin = process.cpuUsage();
+    await work();
+    const { user, system } = process.cpuUsage(begin);
+    times.push((user + system) / 1000);
+  }
+  return Math.min(...times);
+}
+
 it('answers pjstat quickly with 10,000 jobs waiting and drains the queue', async () => {
   const bench = new PjmBench();
   const count = 10_000;
@@ -40,16 +66,13 @@ it('answers pjstat quickly with 10,000 jobs waiting and drains the queue', async
   const watch = watchNodes(bench);
   bench.runner.runMs = ({ subJobId }) => 60_000 * (1 + (Number(subJobId) % 50));
   for (const job of bench.runner.jobs) bench.clock.after(60_000, () => job.end());
-  await bench.run('pjstat');
-  const times: number[] = [];
-  for (const words of ['pjstat', 'pjstat -v', 'pjstat -v --choose jid,st,ec --data']) {
-    const begin = performance.now();
-    const { out } = await bench.run(words);
-    times.push(performance.now() - begin);
-    expect(out.split('\n')).toHaveLength(count + 2);
-  }
-  // The plain answer is asked for in under 100 ms; a loaded test machine gets three times that.
-  expect(Math.min(...times)).toBeLessThan(300);
+  for (const words of ['pjstat', 'pjstat -v', 'pjstat -v --choose jid,st,ec --data'])
+    expect(
+      await bestOfThree(async () => {
+        expect((await bench.run(words)).out.split('\n')).toHaveLength(count + 2);
+      }),
+      words,
+    ).toBeLessThan(answerMs);
   bench.clock.drain();
   expect([...bench.scheduler.jobs.live()]).toEqual([]);
   expect([...bench.scheduler.jobs.history()].every(({ state }) => state === 'EXT')).toBe(true);
@@ -123,3 +146,94 @@ it('gives no GPU twice and takes none back twice', () => {
   }).toThrow('released twice');
   expect(furoOptions.nodeCount).toBe(221);
 });
+
+describe('through the command socket', () => {
+  let root: string;
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'furo-scale-'));
+  });
+
+  afterEach(() => {
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  it('answers pjstat and pjsub quickly with 10,000 jobs waiting and its state on disk', async () => {
+    const bench = new PjmBench();
+    for (let index = 0; index < 10_000; index += 1) await bench.run('pjsub share.sh');
+    const state = new StateFile({
+      path: join(root, 'scheduler.json'),
+      clock: bench.clock,
+      log: silentLogger,
+      snapshot: () => bench.scheduler.snapshot(),
+      changes: () => bench.scheduler.jobs.takeTouched(),
+    });
+    state.flush();
+    const socket = openSocket(bench, root, state);
+    await socket.listen();
+    try {
+      const ask = (...words: string[]) => askSocket(socket.path, words);
+      const list = await bestOfThree(async () => {
+        expect((await ask('pjstat')).split('\n')).toHaveLength(
+          [...bench.scheduler.jobs.live()].length + 2,
+        );
+      });
+      expect(list).toBeLessThan(answerMs);
+      const submit = await bestOfThree(async () => {
+        expect(await ask('pjsub', 'single.sh')).toContain('submitted');
+      });
+      // Far less than the list: the whole state is not written before each answer.
+      expect(submit).toBeLessThan(answerMs / 4);
+      const kept = readStateFile(join(root, 'scheduler.json'), silentLogger);
+      expect(kept?.changes).toHaveLength(3);
+    } finally {
+      socket.dispose();
+    }
+  }, 60_000);
+});
+
+function openSocket(bench: PjmBench, root: string, state: StateFile<unknown>): CommandSocket {
+  const { scheduler, files } = bench;
+  const log = silentLogger;
+  // Neither runs anything here: only interactive jobs go through the socket to processes.
+  const nodes = new ComputeNodes({ root, folder: root, nodeCount: 1, log, usesNamespaces: false });
+  const jobs = new JobProcesses({
+    nodes,
+    environment: {},
+    instance: 'scale',
+    spoolFolder: root,
+    localFolder: root,
+    python: 'python3',
+    log,
+  });
+  return new CommandSocket({
+    path: join(root, 'socket', 'pjm.sock'),
+    scheduler,
+    jobs,
+    files,
+    user: 'user1',
+    group: 'grp-aaaa',
+    hostName: 'flow-cx05',
+    shell: '/bin/bash',
+    log,
+    keep: () => {
+      state.keep();
+    },
+  });
+}
+
+/** What an executable does: one call, then everything it is told to print. */
+async function askSocket(path: string, words: readonly string[]): Promise<string> {
+  const [program = '', ...rest] = words;
+  const socket = connect(path);
+  const call = { program, arguments: rest, folder, environment: {}, isTerminal: false };
+  socket.write(`${JSON.stringify({ call })}\n`);
+  let printed = '';
+  for await (const line of createInterface({ input: socket })) {
+    const { out = '', err = '', exit } = JSON.parse(line) as ServerMessage;
+    printed += out + err;
+    if (exit !== undefined) break;
+  }
+  socket.destroy();
+  return printed;
+}

@@ -166,6 +166,19 @@ describe('faults of PJM', () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^\[ERR\.\] PJM \d{4} pjsub /)]);
   });
 
+  it('closes a group, and is slow to answer', async () => {
+    furo.faults.set({ closedGroups: ['cx-share'], answerDelaySeconds: 3.2 });
+    const begin = Date.now();
+    expect((await run('pjstat 77')).stdout).toMatch(
+      /^\[INFO\] PJM 0281 pjstat Data loading\.\nJOB_ID /,
+    );
+    expect(Date.now() - begin).toBeGreaterThanOrEqual(3000);
+    furo.faults.set({ answerDelaySeconds: 0 });
+    writeJob('a.sh', 'true');
+    const { stderr, code } = await run('pjsub a.sh');
+    expect([code, stderr]).toEqual([1, '[ERR.] PJM 0059 pjsub rscgrp=cx-share is disabled.\n']);
+  });
+
   it('keeps the queue slow', async () => {
     furo.faults.set({ queueDelaySeconds: 1 });
     writeJob('a.sh', 'echo ran');

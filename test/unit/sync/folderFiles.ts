@@ -9,6 +9,8 @@ import { TEMPORARY_PREFIX } from '../../../src/ssh/remoteFiles';
 export class FolderFiles implements RemoteFiles {
   /** Changes left until the line is cut; each half of a write counts. */
   changesLeft = Infinity;
+  /** A cut between the halves of a write leaves half of the temporary file, as a crash does. */
+  leavesHalf = false;
 
   constructor(readonly root: string) {}
 
@@ -42,7 +44,8 @@ export class FolderFiles implements RemoteFiles {
       dirname(this.#at(path)),
       `${TEMPORARY_PREFIX}${randomBytes(4).toString('hex')}`,
     );
-    fs.writeFileSync(temporary, content);
+    const isCut = this.changesLeft <= 0;
+    fs.writeFileSync(temporary, isCut && this.leavesHalf ? content.slice(0, 5) : content);
     await this.#change(path);
     fs.renameSync(temporary, this.#at(path));
   }

@@ -54,6 +54,13 @@ describe('failureText', () => {
     expect(failureText({ reason, values: {} }, english).message).not.toMatch(/undefined|\{\d/);
   });
 
+  it('tells which jump host a failure on the way is about', () => {
+    const values = { host: 'a', jumpHost: 'a', onWayTo: 'b' };
+    expect(failureText({ reason: 'hostNotFound', values }, english).message).toBe(
+      'There is no machine named a. Check the host in the settings and your network. This is about a, the jump host on the way to b.',
+    );
+  });
+
   it('shows an unknown reason as it is, with the log', () => {
     expect(failureText({ reason: 'fromTheFuture', values: {} }, english)).toEqual({
       message: 'fromTheFuture',

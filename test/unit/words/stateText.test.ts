@@ -1,10 +1,19 @@
 // The state of a job in words. EXT is not success: PJM code, exit code and signal decide (Command Reference, PC).
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import japanese from '../../../l10n/bundle.l10n.ja.json';
 import type { Job, JobPhase } from '../../../src/jobs/job';
 import { outcomeOf } from '../../../src/jobs/outcome';
 import { defaultSettings } from '../../../src/settings';
-import { durationText, outcomeText, phaseText, progressText } from '../../../src/words/stateText';
+import {
+  causeText,
+  durationText,
+  outcomeText,
+  phaseText,
+  progressText,
+} from '../../../src/words/stateText';
+import { runtimeReasons } from '../../../src/words/runtimeFailureWords';
 import { english, fromBundle } from '../../../src/words/translate';
 
 const inJapanese = fromBundle(japanese);
@@ -129,6 +138,44 @@ describe('progressText', () => {
   ] as const)('%j', (progress, inEnglish, translated) => {
     expect(progressText(job(progress), english)).toBe(inEnglish);
     expect(progressText(job(progress), inJapanese)).toBe(translated);
+  });
+});
+
+describe('why a program gave up', () => {
+  const runtime = join(import.meta.dirname, '../../../python-runtime/furo_infer');
+  const python = readdirSync(runtime, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.py'))
+    .map((file) => readFileSync(join(runtime, file), 'utf8'))
+    .join('\n');
+  /** The reasons of every failure that ends a run for the model, the device, or the records. */
+  const reasons = [...python.matchAll(/\b(?:Model|Device|Input)Error\(\s*"(\w+)"/g)].map(
+    ([, reason = '']) => reason,
+  );
+
+  it.each([...new Set(reasons)].sort())('%s has a heading and a remedy of its own', (reason) => {
+    const failure = { reason, message: 'The words of furo_infer.' };
+    const text = causeText({ failure }, inJapanese);
+    expect(text).toMatch(
+      /[ぁ-ヿ一-鿿].*。.*ください.*。 プログラムのメッセージ: The words of furo_infer\.$/,
+    );
+    expect(causeText({ failure }, english)).toMatch(
+      /^[A-Z].*\. It says: The words of furo_infer\.$/,
+    );
+  });
+
+  it('has no words for a reason that furo_infer does not know', () => {
+    expect(reasons.length).toBeGreaterThan(8);
+    expect(runtimeReasons.filter((reason) => !python.includes(`"${reason}"`))).toEqual([]);
+  });
+
+  it('is shown as it came where the reason is unknown, and marked where it is the last line', () => {
+    const message = 'something new';
+    for (const reason of ['newReason', 'constructor', 'toString'])
+      expect(causeText({ failure: { reason, message } }, inJapanese)).toBe(message);
+    expect(causeText({ failure: { reason: 'lastOutput', message } }, english)).toBe(
+      'its last line: something new',
+    );
+    expect(causeText({}, english)).toBe('');
   });
 });
 

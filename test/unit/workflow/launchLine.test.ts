@@ -44,7 +44,8 @@ async function runBody(
   const lines = renderBody(
     { name: 'j', settings: { ...bare, ...settings }, work },
     {
-      projectFolder: project,
+      startFolder: project,
+      projectFolder: join(root, "everybody's"),
       runtimeFolder: join(root, 'run time'),
       jobFile: join(root, 'runs', "it's", 'job.json'),
     },
@@ -200,7 +201,13 @@ describe('several processes', () => {
     const passed = [...words.matchAll(/ -x (\S+)/g)].map((match) => match[1]);
     expect(passed.sort()).toEqual(
       [
-        ...['FURO_ELAPSE_SECONDS', 'FURO_JOB_STARTED', 'GLOO_SOCKET_IFNAME', 'HF_HOME'],
+        ...[
+          'FURO_ELAPSE_SECONDS',
+          'FURO_JOB_STARTED',
+          'FURO_PROJECT',
+          'GLOO_SOCKET_IFNAME',
+          'HF_HOME',
+        ],
         ...['MASTER_ADDR', 'MASTER_PORT', 'MY_OWN', 'NCCL_DEBUG', 'NCCL_SOCKET_IFNAME'],
         ...['OMP_NUM_THREADS', 'PATH', 'PJM_JOBID', 'PJM_O_NODEINF'],
         ...['PYTHONPATH', 'PYTHONUNBUFFERED'],
@@ -210,6 +217,7 @@ describe('several processes', () => {
     expect(Math.abs(Number(started?.split('=')[1]) - Date.now() / 1000)).toBeLessThan(30);
     expect(variables.filter((line) => line !== started)).toEqual([
       'FURO_ELAPSE_SECONDS=3600',
+      `FURO_PROJECT=${join(root, "everybody's")}`,
       'GLOO_SOCKET_IFNAME=ib0',
       'MASTER_ADDR=10.0.0.7',
       'MASTER_PORT=24567',
@@ -326,10 +334,11 @@ describe('the environment', () => {
   });
 
   it('asks for no modules and no conda where the settings name none', () => {
-    const places = { projectFolder: '/p', runtimeFolder: '/r', jobFile: '/j' };
+    const places = { startFolder: '/s', projectFolder: '/p', runtimeFolder: '/r', jobFile: '/j' };
     expect(renderBody({ name: 'j', settings: bare, work: python }, places)).toEqual([
       'set -eo pipefail',
-      'cd /p',
+      'cd /s',
+      'export FURO_PROJECT=/p',
       'export PYTHONUNBUFFERED=1',
       'exec python a.py',
     ]);

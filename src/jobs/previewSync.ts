@@ -1,0 +1,54 @@
+// What a sync of a project would do, for a person to read. Sends nothing and changes nothing on the machine.
+import { isFailure, type Failure } from '../base/failure';
+import type { Remote, RemotePath } from '../ssh/remote';
+import { IgnoreRules } from '../sync/ignoreRules';
+import { readLocalTree, type LocalTree } from '../sync/localTree';
+import type { Manifest } from '../sync/manifest';
+import type { SyncPlan } from '../sync/plan';
+import { planProject } from '../sync/upload';
+import { projectPlaces } from './places';
+
+export interface PreviewOptions {
+  readonly workspaceFolder: string;
+  /** Absolute folder on the machine. */
+  readonly remoteFolder: RemotePath;
+  readonly exclude: readonly string[];
+  readonly include?: readonly string[];
+  /** Files that a job would need. */
+  readonly needed?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+export interface SyncPreview {
+  readonly localFolder: string;
+  /** Where the project lies, or would lie, on the machine. */
+  readonly remoteFolder: RemotePath;
+  readonly tree: LocalTree;
+  /** Undefined when the size guard would stop the sync. */
+  readonly planned: { readonly plan: SyncPlan; readonly manifest: Manifest } | undefined;
+  /** Why the guard would stop it. */
+  readonly guard: Failure | undefined;
+}
+
+/** Compares both sides. A project that is too large is listed all the same, without the comparison. */
+export async function previewSync(
+  remote: Pick<Remote, 'files' | 'exec'>,
+  options: PreviewOptions,
+): Promise<SyncPreview> {
+  const { workspaceFolder: localFolder, signal } = options;
+  const { project: remoteFolder } = projectPlaces(options.remoteFolder, localFolder);
+  const places = { localFolder, remoteFolder };
+  try {
+    const { files } = remote;
+    const exec: Remote['exec'] = (command, how) => remote.exec(command, how);
+    const project = await planProject({ ...options, ...places, files, exec });
+    await project.dispose();
+    const { plan, manifest, tree } = project;
+    return { ...places, tree, planned: { plan, manifest }, guard: undefined };
+  } catch (error) {
+    if (!isFailure(error, 'tooManyFiles') && !isFailure(error, 'tooManyBytes')) throw error;
+    const limits = { maxFiles: Infinity, maxBytes: Infinity };
+    const tree = await readLocalTree(localFolder, new IgnoreRules(options), { limits, signal });
+    return { ...places, tree, planned: undefined, guard: error };
+  }
+}

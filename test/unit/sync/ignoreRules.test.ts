@@ -1,0 +1,166 @@
+// What is left out, with git itself as the judge: generated trees must get the same answer from both.
+import fc from 'fast-check';
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { afterAll, expect, it } from 'vitest';
+import { IgnoreRules } from '../../../src/sync/ignoreRules';
+
+const trees = process.env['FURO_SOAK'] ? 10_000 : 300;
+const work = fs.mkdtempSync(join(tmpdir(), 'furo-ignore-'));
+afterAll(() => {
+  fs.rmSync(work, { recursive: true, force: true });
+});
+
+const names = ['a', 'b', 'ab', 'abc', 'b.c', 'B', 'd', 'é', 'x y', 'a]', '!a', '#a', 'a\\b', '-'];
+const name = fc.constantFrom(...names);
+const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
+
+const piece = fc.oneof(
+  { weight: 6, arbitrary: name },
+  fc.constantFrom('*', '**', '?', '***', 'a*', '*b', '*.c', '**b', 'a**', '\\', '\\a', '\\*'),
+  fc.constantFrom('[ab]', '[!a]', '[^b]', '[a-c]*', '[]]', '[]a]', '[a', '[]', '[!]b]', '[a-]'),
+  fc.constantFrom('[[:alpha:]]', '[[:upper:]b]', '[[:nope:]]', '[[:alpha]', '[[a:]]', '[\\]a]'),
+  fc.constantFrom('a?', '??', '*/', 'é*', 'x\\ y', '[b-\\c]', 'a[/]b', '[[:space:][:punct:]]'),
+);
+const pattern = fc
+  .record({
+    start: fc.constantFrom('', '', '', '', '', '', '', '/', '!', '!/', '\\!', '\\#', '#', ' '),
+    pieces: fc.oneof(
+      fc.array(piece, { minLength: 1, maxLength: 1 }),
+      fc.array(piece, { maxLength: 4 }),
+    ),
+    glue: fc.constantFrom('/', '/', '', '/**/', '//'),
+    end: fc.constantFrom(
+      '',
+      '',
+      '',
+      '',
+      '',
+      '',
+      '/',
+      '/',
+      '/*',
+      '/**',
+      ' ',
+      '  ',
+      '\\ ',
+      '\t',
+      '\r',
+      '//',
+    ),
+  })
+  .map(({ start, pieces, glue, end }) => start + pieces.join(glue) + end);
+
+const ignoreFile = fc.record({
+  lines: fc.array(pattern, { minLength: 1, maxLength: 6 }),
+  newline: fc.constantFrom('\n', '\r\n'),
+  start: fc.constantFrom('', '', '', '\ufeff', '\n'),
+  endsWhole: fc.boolean(),
+});
+const tree = fc.record({
+  paths: fc.uniqueArray(path, { minLength: 1, maxLength: 14 }),
+  root: ignoreFile,
+  deep: fc.array(ignoreFile, { maxLength: 2 }),
+  ignoreCase: fc.boolean(),
+});
+
+type IgnoreFile = typeof ignoreFile extends fc.Arbitrary<infer T> ? T : never;
+type Tree = typeof tree extends fc.Arbitrary<infer T> ? T : never;
+
+function render({ lines, newline, start, endsWhole }: IgnoreFile): string {
+  return start + lines.join(newline) + (endsWhole ? newline : '');
+}
+
+/** Makes the files that fit together and returns them with the folders above, each once. */
+function build(folder: string, paths: readonly string[]): Map<string, boolean> {
+  const isFolder = new Map<string, boolean>();
+  for (const file of paths) {
+    const parents = file.split('/').map((_, i, parts) => parts.slice(0, i).join('/'));
+    if (isFolder.has(file) || parents.some((parent) => isFolder.get(parent) === false)) continue;
+    fs.mkdirSync(join(folder, dirname(file)), { recursive: true });
+    fs.writeFileSync(join(folder, file), '');
+    for (const parent of parents.slice(1)) isFolder.set(parent, true);
+    isFolder.set(file, false);
+  }
+  return isFolder;
+}
+
+/** Git's answers for all trees of a batch in one call: each tree is a folder of one repository. */
+function askGit(folder: string, ignoreCase: boolean, paths: readonly string[]): Set<string> {
+  const options = ['-c', `core.ignoreCase=${ignoreCase}`, '-c', 'core.excludesFile=/dev/null'];
+  const command = [...options, '-C', folder, 'check-ignore', '--stdin', '-z', '--no-index'];
+  try {
+    const out = execFileSync('git', command, {
+      input: paths.map((item) => `${item}\0`).join(''),
+      maxBuffer: 1 << 28,
+    });
+    return new Set(out.toString().split('\0').filter(Boolean));
+  } catch (error) {
+    // Exit status 1 says that none is ignored.
+    if ((error as { status?: number }).status === 1) return new Set();
+    throw error;
+  }
+}
+
+function ownRules(one: Tree, files: ReadonlyMap<string, string>): IgnoreRules {
+  const rules = new IgnoreRules({ exclude: [], foldsCase: one.ignoreCase });
+  for (const [folder, text] of files) rules.add(folder, '.gitignore', text);
+  return rules;
+}
+
+it(`agrees with git check-ignore on ${trees} generated trees`, async () => {
+  const seed = Number(process.env['FURO_SEED'] ?? (process.env['FURO_SOAK'] ? Date.now() : 4));
+  const seen = { ignored: 0, asked: 0 };
+  for (let done = 0; done < trees; done += 250) {
+    const batch = fc.sample(tree, { numRuns: Math.min(250, trees - done), seed: seed + done });
+    const repository = fs.mkdtempSync(join(work, 'batch-'));
+    execFileSync('git', ['init', '-q', repository]);
+    const questions = { folded: new Map<string, boolean>(), exact: new Map<string, boolean>() };
+    batch.forEach((one, index) => {
+      const top = `t${index}`;
+      const isFolder = build(join(repository, top), one.paths);
+      const folders = [...isFolder].filter(([, is]) => is).map(([item]) => item);
+      const files = new Map([['', render(one.root)]]);
+      one.deep.forEach((file, at) => {
+        const folder = folders[at * 2];
+        if (folder !== undefined) files.set(folder, render(file));
+      });
+      for (const [folder, text] of files)
+        fs.writeFileSync(join(repository, top, folder, '.gitignore'), text);
+      const rules = ownRules(one, files);
+      const into = one.ignoreCase ? questions.folded : questions.exact;
+      for (const [item, is] of isFolder) into.set(`${top}/${item}`, deepVerdict(rules, item, is));
+    });
+    for (const [kind, answers] of Object.entries(questions)) {
+      const git = askGit(repository, kind === 'folded', [...answers.keys()]);
+      seen.ignored += git.size;
+      seen.asked += answers.size;
+      const differing = [...answers].filter(([item, ours]) => ours !== git.has(item));
+      expect(differing.map(([item]) => explain(repository, item, git.has(item)))).toEqual([]);
+    }
+    fs.rmSync(repository, { recursive: true });
+    await setImmediate();
+  }
+  // Neither answer may be so rare that agreeing would mean nothing.
+  expect(seen.ignored / seen.asked).toBeGreaterThan(0.1);
+  expect(seen.ignored / seen.asked).toBeLessThan(0.9);
+}, 1_200_000);
+
+/** As the walk asks: from the top down, and nothing below a folder that is left out. */
+function deepVerdict(rules: IgnoreRules, path: string, isFolder: boolean): boolean {
+  const parts = path.split('/');
+  return parts.some(
+    (_, i) =>
+      !rules.judge(parts.slice(0, i + 1).join('/'), isFolder || i < parts.length - 1).isSent,
+  );
+}
+
+function explain(repository: string, item: string, git: boolean): unknown {
+  const parts = item.split('/');
+  const files = parts.map((_, i) => join(repository, ...parts.slice(0, i), '.gitignore'));
+  const texts = files.filter((file) => fs.existsSync(file)).map((f) => fs.readFileSync(f, 'utf8'));
+  return { item, git, texts };
+}
