@@ -6,8 +6,11 @@ Knows exit codes and stderr; does not know how a verb works. Never imports torch
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from . import __version__, _inspect, _plan_command, _preflight, _results_commands, _run_command
 from ._errors import FuroInferError
@@ -49,5 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
+def console() -> NoReturn:
+    """`main`, and the end of the process: at once where torch is loaded. A thread of gloo may still hold the last
+    tensor that it moved or wait for a peer, and Python, once it is ending, aborts the process when such a thread asks
+    for it: exit code 134 after a good run."""
+    code = main()
+    with contextlib.suppress(OSError):  # nobody reads any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if "torch" in sys.modules:
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

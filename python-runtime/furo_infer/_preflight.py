@@ -76,10 +76,6 @@ def _together(given: Allocation, seen: RankReport, job: Job | None, chosen: argp
         # Rank 0 ends with the code; a second one would make mpirun tell of two failures.
         code = EXIT_OK if meeting.listen("exit code", waits=4) is not None else DeviceError.exit_code
     meeting.leave()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if seen.exchange not in ("", "ok"):
-        os._exit(code)  # A thread that still waits for a peer would keep the interpreter from ending.
     return code
 
 

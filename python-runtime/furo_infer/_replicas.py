@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -69,6 +69,10 @@ class Shared(Protocol):
         """What the first process that failed has told, or that one has fallen silent."""
         ...
 
+    def close(self) -> None:
+        """Ends the thread that beats. Python must not end while one is inside the store: that aborts the process."""
+        ...
+
 
 class Single:
     """One process: nothing to share."""
@@ -113,6 +117,9 @@ class Single:
     def failure(self) -> dict[str, Any] | None:
         return None
 
+    def close(self) -> None:
+        """There is no thread."""
+
 
 class StoreShared:
     """Over torch's TCPStore, which rank 0 holds."""
@@ -125,8 +132,9 @@ class StoreShared:
         self._heard: dict[int, tuple[int, float]] = {}
         self._left = threading.Event()
         store.set(f"host {rank}", socket.gethostname())
+        self._beats = threading.Thread(target=self._beat, name="beats", daemon=True)
         if rank > 0:
-            threading.Thread(target=self._beat, name="beats", daemon=True).start()
+            self._beats.start()
 
     def publish(self, order: Sequence[int]) -> None:
         self._order = order
@@ -185,6 +193,11 @@ class StoreShared:
         cause: dict[str, Any] = json.loads(self.store.get("failure"))
         return cause
 
+    def close(self) -> None:
+        self._left.set()
+        if self._beats.is_alive():
+            self._beats.join(BEAT_SECONDS)  # longer only while rank 0 hangs
+
     def _silence(self) -> dict[str, Any] | None:
         """The first other process that has not beaten for too long and has not left either."""
         now = time.monotonic()
@@ -225,9 +238,10 @@ def _leave_alone() -> None:
     os._exit(DeviceError.exit_code)
 
 
-def watch_failures(shared: Shared, on_lost: Callable[[dict[str, Any]], None]) -> threading.Event:
-    """Calls `on_lost` from a thread as soon as another process has failed: the main thread of rank 0 may wait for a
-    tensor that never comes. The event that is returned ends the watch."""
+@contextlib.contextmanager
+def watch_failures(shared: Shared, on_lost: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Within the block, calls `on_lost` from a thread as soon as another process has failed: the main thread of rank 0
+    may wait for a tensor that never comes."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -236,9 +250,16 @@ def watch_failures(shared: Shared, on_lost: Callable[[dict[str, Any]], None]) ->
             if cause is not None and cause["rank"] != 0:
                 on_lost(cause)
 
-    if not isinstance(shared, Single):
-        threading.Thread(target=watch, name="failures", daemon=True).start()
-    return ended
+    if isinstance(shared, Single):
+        yield
+        return
+    watcher = threading.Thread(target=watch, name="failures", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()  # rank 0 holds the store, so no call of the thread waits for long
 
 
 def cause_of(error: Exception, rank: int, host: str | None = None) -> dict[str, object]:

@@ -54,14 +54,18 @@ def run_job(job: Job, allocation: Allocation) -> int:
             shared.tell_failure(cause_of(error, allocation.rank))
             time.sleep(FAREWELL_SECONDS)
         raise
+    finally:
+        shared.close()
 
 
 def _lead_job(job: Job, allocation: Allocation, shared: Shared) -> int:
     make_folder(job.output)
     with LineFile(job.output / PROGRESS, locked=True) as file:
         events = Events(file, Counts(total=0))
-        stop_watching = watch_failures(shared, lambda cause: _end_with(events, cause))
-        with StopSignals(lambda name: _tell_interrupted(events, name)) as signals:
+        with (
+            watch_failures(shared, lambda cause: _end_with(events, cause)),
+            StopSignals(lambda name: _tell_interrupted(events, name)) as signals,
+        ):
             try:
                 return _Run(job, allocation, shared, events, signals).go()
             except Interrupted as error:
@@ -73,8 +77,6 @@ def _lead_job(job: Job, allocation: Allocation, shared: Shared) -> int:
             except Exception as error:
                 _tell_failed(events, "defect", f"{type(error).__name__}: {error}", 1)
                 raise
-            finally:
-                stop_watching.set()
 
 
 def _end_with(events: Events, cause: dict[str, Any]) -> None:

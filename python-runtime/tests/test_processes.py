@@ -22,7 +22,9 @@ def start(place: Place, processes: int, *options: str, program: str | None = Non
     """The run under mpirun, in a process group of its own."""
     environment = {**os.environ, "PYTHONPATH": str(RUNTIME), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     own = ["-m", "furo_infer"] if program is None else ["-c", program]
-    launch = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-np", str(processes)]
+    # Three seconds between SIGTERM and SIGKILL, as in the launch line of the extension; mpirun's own is one.
+    launch = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-mca", "odls_base_sigkill_timeout", "3"]
+    launch += ["-np", str(processes)]
     return subprocess.Popen(
         [*launch, sys.executable, *own, "run", "job.json", *options],
         cwd=place.folder,
@@ -130,13 +132,27 @@ def test_key_value_heads_that_cannot_be_divided(place: Place, four_layers: Path)
 LONG = {"max_new_tokens": 150, "temperature": 1.0, "seed": 3}
 
 
+# Each step takes a while, so that a signal meets the job in the middle however fast the machine is.
+PACED = (
+    "import time\n"
+    "from furo_infer.engines._worker import Worker\n"
+    "whole = Worker._carry_out\n"
+    "def paced(self, command, tokens):\n"
+    "    time.sleep(0.01)\n"
+    "    return whole(self, command, tokens)\n"
+    "Worker._carry_out = paced\n"
+    "from furo_infer.__main__ import console\n"
+    "console()"
+)
+
+
 def answered(place: Place) -> int:
     return sum(path.read_bytes().count(b"\n") for path in place.output.glob("results*.jsonl"))
 
 
 def ranks(process: subprocess.Popen[str]) -> list[int]:
     """The process ids of the ranks that this launcher has started, in the order of the ranks."""
-    wanted = ["pgrep", "-f", "furo_infer run job.json", "-P", str(process.pid)]
+    wanted = ["pgrep", "-f", "run job.json", "-P", str(process.pid)]
     found = subprocess.run(wanted, capture_output=True, text=True, check=True).stdout.split()
 
     def rank(child: str) -> int:
@@ -162,7 +178,7 @@ def test_a_job_that_is_ended_in_the_middle_goes_on_next_time(
 ) -> None:
     """KILL takes one rank, as a broken node does; TERM goes to all, as the end of a job does."""
     write(place, endless_model, generation=LONG, layout=layout)
-    process = start(place, 2)
+    process = start(place, 2, program=PACED)
     wait_for(lambda: answered(place) >= 2)
     began = time.monotonic()
     if name == "KILL":
@@ -177,7 +193,8 @@ def test_a_job_that_is_ended_in_the_middle_goes_on_next_time(
     else:
         assert place.events()[-1]["event"] == "interrupted"
     assert 2 <= answered(place) < RECORDS
-    assert run(place, 2)[0] == 0
+    code, out, error = run(place, 2)
+    assert code == 0, out + error
     assert len(place.result_lines()) == RECORDS
     assert texts(place) == unbroken
 
@@ -188,7 +205,7 @@ def test_a_rank_that_hangs_ends_the_job(
 ) -> None:
     monkeypatch.setenv("FURO_SILENT_SECONDS", "6")
     write(place, endless_model, generation=LONG, layout=layout)
-    process = start(place, 2)
+    process = start(place, 2, program=PACED)
     wait_for(lambda: answered(place) >= 2)
     os.kill(ranks(process)[frozen], signal.SIGSTOP)
     began = time.monotonic()
@@ -205,7 +222,7 @@ def test_a_rank_that_hangs_does_not_take_the_deadline_from_the_others(
     write(place, endless_model, generation=LONG, layout={"replicas": 2})
     monkeypatch.setenv("FURO_JOB_STARTED", str(int(time.time())))
     monkeypatch.setenv("FURO_ELAPSE_SECONDS", "45")
-    process = start(place, 2)
+    process = start(place, 2, program=PACED)
     wait_for(lambda: answered(place) >= 2)
     os.kill(ranks(process)[1], signal.SIGSTOP)
     process.communicate(timeout=90)
@@ -222,8 +239,8 @@ def test_the_cause_of_a_failed_rank_is_one_line(place: Place) -> None:
         "    if self.replica == 1: raise DeviceError('deviceUnusable', 'The GPU is broken. Run the job elsewhere.')\n"
         "    import time; time.sleep(60)\n"
         "echo.EchoEngine.load = load\n"
-        "from furo_infer.__main__ import main\n"
-        "sys.exit(main())"
+        "from furo_infer.__main__ import console\n"
+        "console()"
     )
     began = time.monotonic()
     code, _, error = run(place, 2, program=program)
@@ -234,14 +251,33 @@ def test_the_cause_of_a_failed_rank_is_one_line(place: Place) -> None:
     assert (last["event"], last["reason"], last["exit_code"]) == ("failed", "deviceUnusable", 6)
 
 
+def test_a_thread_that_is_still_inside_torch_does_not_abort_the_end(place: Place) -> None:
+    write(place, "none", backend="echo")
+    program = (
+        "import threading, furo_infer._run as run\n"
+        "join = run.join\n"
+        "def busy(allocation):\n"
+        "    shared = join(allocation)\n"
+        "    def ask():\n"
+        "        while True: shared.store.check(['never'])\n"
+        "    if allocation.rank == 0: threading.Thread(target=ask, daemon=True).start()\n"
+        "    return shared\n"
+        "run.join = busy\n"
+        "from furo_infer.__main__ import console\n"
+        "console()"
+    )
+    code, out, error = run(place, 2, program=program)
+    assert code == 0, out + error
+
+
 def test_the_deadline_ends_all_processes_with_75(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FURO_JOB_STARTED", str(int(time.time())))
     monkeypatch.setenv("FURO_ELAPSE_SECONDS", "25")
     program = (
         "import sys, furo_infer.engines as engines, furo_infer._run as run\n"
         "run.create_engine = lambda job, allocation, *_: engines.EchoEngine(allocation, 0.5)\n"
-        "from furo_infer.__main__ import main\n"
-        "sys.exit(main())"
+        "from furo_infer.__main__ import console\n"
+        "console()"
     )
     write(place, "none", records=200, backend="echo")
     code, out, _ = run(place, 2, program=program)
