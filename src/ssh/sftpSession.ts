@@ -11,6 +11,17 @@ export type Done<T> = (error: Error | null | undefined, value: T) => void;
 /** No answer at all for so long while requests wait: a stuck file system still answers SSH keepalives. */
 const SILENCE_LIMIT_MS = 120_000;
 
+/** What every SFTP server must take in one request. */
+const SAFE_CHUNK_BYTES = 32 * 1024;
+const MAX_CHUNK_BYTES = 256 * 1024;
+
+/** What ssh2 1.17 learns by `limits@openssh.com` and does not declare; undefined handles mean that it was not told. */
+interface Limits {
+  readonly maxOpenHandles: number | undefined;
+  readonly _maxReadLen: number;
+  readonly _maxWriteLen: number;
+}
+
 /** SFTP version 3 status codes. */
 export const STATUS = {
   eof: 1,
@@ -55,6 +66,19 @@ export class SftpSession implements Disposable {
 
   get isOpen(): boolean {
     return this.#endReason === undefined;
+  }
+
+  /** True when the channel should become free for somebody else soon. */
+  get isRetired(): boolean {
+    return this.#isRetired || !this.isOpen;
+  }
+
+  /** Bytes of one read or write: more than what every server takes only where this one told its limits. */
+  get chunkBytes(): number {
+    const limits = this.sftp as unknown as Limits;
+    if (limits.maxOpenHandles === undefined) return SAFE_CHUNK_BYTES;
+    const told = Math.min(limits._maxReadLen, limits._maxWriteLen, MAX_CHUNK_BYTES);
+    return Math.max(told, SAFE_CHUNK_BYTES);
   }
 
   /** Calls back when the session should not be given to anybody else. */
