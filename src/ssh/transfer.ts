@@ -166,7 +166,11 @@ async function inChunks(
   let isMainDone = false;
   const joined: Promise<void>[] = [];
   void lanes.second?.then((lane) => {
-    if (lane && !isMainDone) joined.push(work(lane, () => !lane.session.isRetired));
+    if (!lane || isMainDone) return;
+    const beside = work(lane, () => !lane.session.isRetired);
+    // Looked at when the first lane is done.
+    beside.catch(() => undefined);
+    joined.push(beside);
   });
   const [main] = await Promise.allSettled([work(lanes.main, () => true)]);
   isMainDone = true;

@@ -105,7 +105,8 @@ describe.each(shells)('with %s as login shell', (shell) => {
     expect(await sync(execIn(shell))).toMatchObject({ uploaded: 0, unchanged: names.length * 2 });
     for (const name of names) put(`here/new ${name}/deep/${name}`, `${name} changed`);
     for (const name of names) fs.rmSync(join(root, 'here', name));
-    expect(await sync(execIn(shell))).toMatchObject({
+    const confirmRemovals = (): Promise<boolean> => Promise.resolve(true);
+    expect(await sync(execIn(shell), { confirmRemovals })).toMatchObject({
       uploaded: names.length,
       removed: names.length,
     });
