@@ -22,6 +22,16 @@ interface Limits {
   readonly _maxWriteLen: number;
 }
 
+/** What the server may send before it hears from us again: ssh2's own 1 to 2 MiB hold a far server back. */
+const WINDOW_BYTES = 6 * 1024 * 1024;
+
+/** What ssh2 1.17 keeps in a channel and does not declare. */
+interface OpenChannel {
+  readonly incoming: { window: number };
+  readonly outgoing: { readonly id: number; readonly state: string };
+  readonly _protocol: { channelWindowAdjust(channel: number, bytes: number): void };
+}
+
 /** SFTP version 3 status codes. */
 export const STATUS = {
   eof: 1,
@@ -79,6 +89,15 @@ export class SftpSession implements Disposable {
     if (limits.maxOpenHandles === undefined) return SAFE_CHUNK_BYTES;
     const told = Math.min(limits._maxReadLen, limits._maxWriteLen, MAX_CHUNK_BYTES);
     return Math.max(told, SAFE_CHUNK_BYTES);
+  }
+
+  /** Lets the server send ahead; called while much is read, it keeps the line full. */
+  widenWindow(): void {
+    const { incoming, outgoing, _protocol: protocol } = this.sftp as unknown as OpenChannel;
+    if (incoming.window > WINDOW_BYTES / 2 || outgoing.state !== 'open' || !this.isOpen) return;
+    const more = WINDOW_BYTES - incoming.window;
+    incoming.window += more;
+    protocol.channelWindowAdjust(outgoing.id, more);
   }
 
   /** Calls back when the session should not be given to anybody else. */

@@ -120,6 +120,7 @@ async function receiveChunk(lane: Lane, chunk: Chunk, steps: TransferSteps): Pro
   while (filled < chunk.length) {
     steps.signal?.throwIfAborted();
     const left = chunk.length - filled;
+    lane.session.widenWindow();
     const bytes = await lane.session.call((done: Done<number>) => {
       lane.session.sftp.read(lane.handle, buffer, filled, left, chunk.offset + filled, done);
     });

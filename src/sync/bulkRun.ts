@@ -23,7 +23,7 @@ const STRAY_AGE_SECONDS = 600;
 const PROGRESS_BYTES = 256 * 1024;
 const GZIP = { level: 1 };
 /** gzip is worth its time when it takes away this much of the beginning. */
-const WORTHWHILE_RATIO = 0.7;
+const WORTHWHILE_RATIO = 0.4;
 
 export interface BulkState {
   readonly plan: SyncPlan;
