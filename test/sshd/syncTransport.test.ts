@@ -55,12 +55,18 @@ class Bench {
     });
   }
 
-  /** Writes a file that was last touched a while ago: of a newer one the time proves nothing. */
+  /** Seconds since 1970 of the last write below, a day ago at first. */
+  #seconds = Math.floor(Date.now() / 1000) - 3600 * 24;
+
+  /**
+   * Writes a file that was last touched a while ago: of a newer one the time proves nothing. No two writes have the same
+   * time, or a change that keeps the size would not be seen.
+   */
   put(path: string, content: string | Buffer): void {
     fs.mkdirSync(join(this.local, path, '..'), { recursive: true });
     fs.writeFileSync(join(this.local, path), content);
-    const time = Math.floor(Date.now() / 1000) - 60;
-    fs.utimesSync(join(this.local, path), time, time);
+    this.#seconds += 1;
+    fs.utimesSync(join(this.local, path), this.#seconds, this.#seconds);
   }
 
   async stop(): Promise<void> {
