@@ -28,8 +28,12 @@ class Bench {
     fs.mkdirSync(this.local);
   }
 
-  static async start(delayMs = 0, extraConfig: readonly string[] = []): Promise<Bench> {
-    const server = await startOpenSshServer({ extraConfig });
+  static async start(
+    delayMs = 0,
+    extraConfig: readonly string[] = [],
+    obeysModes = false,
+  ): Promise<Bench> {
+    const server = await startOpenSshServer({ extraConfig, obeysModes });
     const client = new ClientSide(server);
     const proxy = await TcpProxy.start({ port: server.port, delayMs });
     fs.writeFileSync(
@@ -241,6 +245,28 @@ describe('a machine with habits of its own', () => {
     expect(await bench.sync(connection)).toMatchObject({ uploaded: 1, unchanged: 1 });
     const open = execFileSync('find', [bench.there, '-perm', '/077'], { encoding: 'utf8' });
     expect(open).toBe('');
+  });
+});
+
+describe('a remote folder that may not be written', () => {
+  it.each([
+    ['by command', []],
+    ['over SFTP only', ['ForceCommand internal-sftp']],
+  ] as const)('is told as such, %s, and nothing is left there', async (_, extraConfig) => {
+    bench = await Bench.start(0, extraConfig, true);
+    const closed = join(bench.there, '..');
+    fs.mkdirSync(closed, { mode: 0o555 });
+    for (let index = 0; index < 12; index++) bench.put(`f${index}`, `${index}`);
+    const connection = bench.connection();
+    await expect(bench.sync(connection)).rejects.toMatchObject({ reason: 'remoteNotWritable' });
+    expect(fs.readdirSync(closed)).toEqual([]);
+    fs.chmodSync(closed, 0o700);
+    expect(await bench.sync(connection)).toMatchObject({ uploaded: 12 });
+    fs.chmodSync(bench.there, 0o555);
+    bench.put('f0', 'longer');
+    await expect(bench.sync(connection)).rejects.toMatchObject({ reason: 'remoteNotWritable' });
+    expect(fs.readFileSync(join(bench.there, 'f0'), 'utf8')).toBe('0');
+    fs.chmodSync(bench.there, 0o700);
   });
 });
 
