@@ -32,19 +32,19 @@ export interface SyncPreview {
 
 /** Compares both sides. A project that is too large is listed all the same, without the comparison. */
 export async function previewSync(
-  remote: Pick<Remote, 'files' | 'exec'>,
+  machine: Pick<Remote, 'files' | 'exec'>,
   options: PreviewOptions,
 ): Promise<SyncPreview> {
   const { workspaceFolder: localFolder, signal } = options;
   const { project: remoteFolder } = projectPlaces(options.remoteFolder, localFolder);
   const places = { localFolder, remoteFolder };
   try {
-    const { files } = remote;
-    const exec: Remote['exec'] = (command, how) => remote.exec(command, how);
+    const { files } = machine;
+    const exec: Remote['exec'] = (command, how) => machine.exec(command, how);
     const project = await planProject({ ...options, ...places, files, exec });
     await project.dispose();
-    const { plan, manifest, tree } = project;
-    return { ...places, tree, planned: { plan, manifest }, guard: undefined };
+    const { plan, tree, remote } = project;
+    return { ...places, tree, planned: { plan, manifest: remote.manifest }, guard: undefined };
   } catch (error) {
     if (!isFailure(error, 'tooManyFiles') && !isFailure(error, 'tooManyBytes')) throw error;
     const limits = { maxFiles: Infinity, maxBytes: Infinity };

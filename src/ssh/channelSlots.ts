@@ -47,6 +47,20 @@ export class ChannelSlots {
     }
   }
 
+  /** Opens a channel only when it costs nobody else: undefined when no slot is free or the server refuses. */
+  async openSpare<T>(start: () => Promise<T>): Promise<Slotted<T> | undefined> {
+    if (this.#used >= this.#limit || this.#waiting.length > 0) return undefined;
+    this.#used += 1;
+    try {
+      return this.#slotted(await start());
+    } catch (error) {
+      this.#giveBack();
+      if (!isFailure(error, 'channelRefused') || !isOpenFailure(error.cause)) throw error;
+      if (this.#used > 0) this.#limit = this.#used;
+      return undefined;
+    }
+  }
+
   #slotted<T>(channel: T): Slotted<T> {
     let isHeld = true;
     return {

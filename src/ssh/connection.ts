@@ -20,7 +20,8 @@ import type { SshPrompts } from './prompts';
 import type { ExecOptions, ExecResult, Remote, RemoteFiles, RemotePath } from './remote';
 import { SftpFiles } from './remoteFiles';
 import { openRoute } from './route';
-import { SftpSession } from './sftpSession';
+import { SftpChannels } from './sftpChannels';
+import type { SftpSession } from './sftpSession';
 import { shellQuote, shellScript } from './shellQuote';
 
 export interface SshConnectionOptions {
@@ -42,7 +43,7 @@ interface Line {
   readonly hop: Hop;
   readonly host: string;
   readonly slots: ChannelSlots;
-  sftp: Promise<SftpSession> | undefined;
+  readonly sftp: SftpChannels;
 }
 
 interface Attempt {
@@ -70,6 +71,7 @@ export class SshConnection implements Remote {
     );
     this.files = new SftpFiles({
       session: (signal) => this.#sftp(signal),
+      secondSession: async (signal) => (await this.#connected(signal)).sftp.second(),
       explainWriteError: (path) => this.#explainWriteError(path),
     });
   }
@@ -157,7 +159,8 @@ export class SshConnection implements Remote {
       },
       signal,
     );
-    return { hop, host: endpoint.host, slots: new ChannelSlots(clock), sftp: undefined };
+    const parts = { hop, host: endpoint.host, slots: new ChannelSlots(clock) };
+    return { ...parts, sftp: new SftpChannels({ ...parts, clock }) };
   }
 
   #opened(line: Line, abort: AbortController): Line {
@@ -168,15 +171,6 @@ export class SshConnection implements Remote {
     this.#attempt = undefined;
     this.#line = line;
     this.#move({ kind: 'opened', atMs: this.options.clock.now() });
-    line.slots.onDidStarve(() => {
-      // Servers with one channel for all: an SFTP channel without work makes room for a command.
-      line.sftp?.then(
-        (session) => {
-          session.retire();
-        },
-        () => undefined,
-      );
-    });
     line.hop.onDidEnd((reason) => {
       if (this.#line !== line) return;
       this.#line = undefined;
@@ -235,27 +229,7 @@ export class SshConnection implements Remote {
 
   async #sftp(signal?: AbortSignal): Promise<SftpSession> {
     const line = await this.#connected(signal);
-    const opening = (line.sftp ??= this.#openSftp(line));
-    return withSignal(opening, signal);
-  }
-
-  #openSftp(line: Line): Promise<SftpSession> {
-    const forget = (): void => {
-      if (line.sftp === opening) line.sftp = undefined;
-    };
-    const opening = line.slots
-      .open(() => line.hop.openSftp())
-      .then((held) => {
-        const { clock } = this.options;
-        const session = new SftpSession(held.channel, { hop: line.hop, host: line.host, clock });
-        session.onRetired(forget);
-        held.channel.once('close', () => {
-          held.release();
-        });
-        return session;
-      });
-    opening.catch(forget);
-    return opening;
+    return withSignal(line.sftp.main(), signal);
   }
 
   async #explainWriteError(path: RemotePath): Promise<string | undefined> {

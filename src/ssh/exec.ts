@@ -42,16 +42,18 @@ class RunningCommand implements Disposable {
   constructor(
     private readonly execChannel: ExecChannel,
     private readonly context: ExecContext,
-    options: ExecOptions,
+    private readonly options: ExecOptions,
   ) {
     this.result = new Promise((resolve, reject) => {
       this.#collect(resolve, reject);
       this.#limit(options, reject);
+      const { channel } = execChannel;
+      // A command may end without reading its input; that is no error of ours.
+      channel.on('error', () => undefined);
+      const { stdin = '' } = options;
+      if (typeof stdin === 'string' || stdin instanceof Uint8Array) channel.end(stdin);
+      else this.#feed(stdin).catch(reject);
     });
-    const { channel } = execChannel;
-    // A command may end without reading its input; that is no error of ours.
-    channel.on('error', () => undefined);
-    channel.end(options.stdin ?? '');
   }
 
   dispose(): void {
@@ -66,9 +68,20 @@ class RunningCommand implements Disposable {
     channel.destroy();
   }
 
+  /** Waits for the machine to take each part before it asks for the next, so memory stays flat. */
+  async #feed(parts: AsyncIterable<Uint8Array>): Promise<void> {
+    const { channel } = this.execChannel;
+    for await (const part of parts) {
+      if (this.#isClosed || channel.destroyed) return;
+      if (!channel.write(part)) await drained(channel);
+    }
+    channel.end();
+  }
+
   #collect(resolve: (result: ExecResult) => void, reject: (reason: unknown) => void): void {
     const { context, execChannel } = this;
     const { channel } = execChannel;
+    const { encoding = 'utf8' } = this.options;
     const keep = (parts: Buffer[]) => (chunk: Buffer) => {
       this.#bytes += chunk.length;
       if (this.#bytes <= MAX_OUTPUT_BYTES) parts.push(chunk);
@@ -84,7 +97,7 @@ class RunningCommand implements Disposable {
         return;
       }
       resolve({
-        stdout: Buffer.concat(this.#stdout).toString('utf8'),
+        stdout: Buffer.concat(this.#stdout).toString(encoding),
         stderr: Buffer.concat(this.#stderr).toString('utf8'),
         exitCode: exit.code,
         ...(exit.signal !== undefined && { signal: exit.signal }),
@@ -112,6 +125,17 @@ class RunningCommand implements Disposable {
       },
     });
   }
+}
+
+/** Until the channel takes more, or never will. */
+function drained(channel: ClientChannel): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ['drain', 'close', 'error']) channel.removeListener(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'close', 'error']) channel.on(event, done);
+  });
 }
 
 /** What ssh2 1.17 keeps in a channel and does not declare. */

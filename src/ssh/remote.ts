@@ -9,8 +9,10 @@ declare const remotePathBrand: unique symbol;
 export type RemotePath = string & { readonly [remotePathBrand]: true };
 
 export interface ExecOptions {
-  /** Written to the command's standard input, which is then closed. */
-  readonly stdin?: string | Uint8Array;
+  /** Written to the command's standard input, which is then closed; parts are taken as fast as the machine reads. */
+  readonly stdin?: string | Uint8Array | AsyncIterable<Uint8Array>;
+  /** How output becomes text; `latin1` keeps every byte as one character. `utf8` by default. */
+  readonly encoding?: 'utf8' | 'latin1';
   readonly signal?: AbortSignal;
   /** Milliseconds until the command is given up as `timedOut`; default 60,000. */
   readonly timeoutMs?: number;
@@ -68,6 +70,15 @@ export interface RemoteFiles {
     localPath: string,
     path: RemotePath,
     options?: TransferOptions & { mode?: number },
+  ): Promise<void>;
+  /**
+   * Writes the local file from `offset` on to the same place of `path`, which needs no temporary name: it is one.
+   * What was written stays there when the line is cut, so that a later call can go on.
+   */
+  uploadPart(
+    localPath: string,
+    path: RemotePath,
+    options: TransferOptions & { offset: number; mode?: number },
   ): Promise<void>;
   /** Streams a remote file down to a temporary name beside `localPath`, then renames. */
   download(path: RemotePath, localPath: string, options?: TransferOptions): Promise<void>;

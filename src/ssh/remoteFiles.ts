@@ -1,9 +1,10 @@
 // The files of the remote machine over SFTP: temporary name, then rename. Knows no connection; a port gives the session.
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isFailure } from '../base/failure';
-import { detailOf, sshFailure } from './failures';
+import { sshFailure } from './failures';
+import { withLanes } from './lanes';
 import {
   joinRemote,
   type RemoteEntry,
@@ -14,7 +15,8 @@ import {
 } from './remote';
 import * as requests from './sftpRequests';
 import { isVague, STATUS, statusOf, toFileFailure, type SftpSession } from './sftpSession';
-import { bytesOf, fileBytes, receiveBytes, sendBytes, type ByteSource } from './transfer';
+import { bytesOf, receiveBytes, sendBytes, type Lane } from './transfer';
+import { localStep, withLocalContent, withLocalFile, type Content } from './localFile';
 
 /** Names of files that are not finished; a stray one after a cut may be removed by whoever finds it. */
 export const TEMPORARY_PREFIX = '.furo-tmp-';
@@ -28,6 +30,8 @@ const MAX_READ_BYTES = 64 * 1024 * 1024;
 export interface RemoteFilesPorts {
   /** The open session; opens one when there is none. */
   session(signal?: AbortSignal): Promise<SftpSession>;
+  /** One more, for the bytes of a large file; undefined when there is none to spare. */
+  secondSession(signal?: AbortSignal): Promise<SftpSession | undefined>;
   /** What the machine says when it writes to `path`: the text of its error, or undefined. Never throws. */
   explainWriteError(path: RemotePath): Promise<string | undefined>;
 }
@@ -38,13 +42,6 @@ interface Task {
   readonly path: RemotePath;
   readonly operation: string;
   readonly signal: AbortSignal | undefined;
-}
-
-interface Content {
-  readonly size: number;
-  readonly source: ByteSource;
-  /** Throws when the source is not what it was at the beginning. */
-  readonly check?: () => Promise<void>;
 }
 
 export class SftpFiles implements RemoteFiles {
@@ -96,8 +93,8 @@ export class SftpFiles implements RemoteFiles {
           bytes.copy(content, at);
           return Promise.resolve();
         };
-        const source = { handle, offset, size };
-        const end = await receiveBytes(session, { ...source, take }, { signal });
+        const lanes = { main: { session, handle } };
+        const end = await receiveBytes(lanes, { offset, size, take }, { signal });
         return content.subarray(0, end);
       } finally {
         await requests.closeHandle(session, handle).catch(ignore);
@@ -115,16 +112,32 @@ export class SftpFiles implements RemoteFiles {
   }
 
   async upload(localPath: string, path: RemotePath, options: WriteOptions = {}): Promise<void> {
-    await withLocalFile(localPath, 'r', async (file) => {
-      const before = await file.stat();
-      const check = async (): Promise<void> => {
-        const after = await file.stat();
-        if (after.size !== before.size || after.mtimeMs !== before.mtimeMs)
-          throw sshFailure('localFileChanged', { path: localPath });
-      };
-      const source = fileBytes(file, (error) => localFailure(localPath, error));
-      await this.#send(path, { size: before.size, source, check }, options);
-    });
+    await withLocalContent(localPath, (content) => this.#send(path, content, options));
+  }
+
+  async uploadPart(
+    localPath: string,
+    path: RemotePath,
+    options: WriteOptions & { offset: number },
+  ): Promise<void> {
+    const { signal, offset, mode = FILE_MODE } = options;
+    await withLocalContent(localPath, (content) =>
+      this.#run({ path, operation: 'write', signal }, async (session) => {
+        const handle = await requests.openToWrite(session, path, { mode, truncate: offset === 0 });
+        try {
+          const sent = await this.#sendOver({ session, handle }, path, { ...options, content });
+          await requests.flush(session, handle);
+          await content.check?.();
+          if (offset + sent !== content.size)
+            throw new Error(`${offset + sent} of ${content.size} bytes`);
+        } catch (error) {
+          const probe = joinRemote(requests.parentOf(path), temporaryName());
+          throw await this.#explained(error, path, probe);
+        } finally {
+          await requests.closeHandle(session, handle).catch(ignore);
+        }
+      }),
+    );
   }
 
   async download(
@@ -142,7 +155,15 @@ export class SftpFiles implements RemoteFiles {
           const take = async (bytes: Buffer, at: number): Promise<void> => {
             await localStep(localPath, file.write(bytes, 0, bytes.length, at));
           };
-          const end = await receiveBytes(session, { handle, offset: 0, size, take }, options);
+          const end = await withLanes(
+            {
+              main: { session, handle },
+              size,
+              secondSession: () => this.ports.secondSession(options.signal),
+              openAgain: (again) => requests.openToRead(again, path),
+            },
+            (lanes) => receiveBytes(lanes, { offset: 0, size, take }, options),
+          );
           await localStep(localPath, file.truncate(end));
         });
         await localStep(localPath, rename(temporary, localPath));
@@ -174,7 +195,7 @@ export class SftpFiles implements RemoteFiles {
       let handle: Buffer | undefined;
       try {
         handle = await requests.openNew(session, temporary, mode);
-        const sent = await sendBytes(session, { handle, ...content }, options);
+        const sent = await this.#sendOver({ session, handle }, temporary, { ...options, content });
         await requests.flush(session, handle);
         await content.check?.();
         if (sent !== content.size) throw new Error(`${sent} of ${content.size} bytes`);
@@ -191,6 +212,23 @@ export class SftpFiles implements RemoteFiles {
         throw explained;
       }
     });
+  }
+
+  /** Both channels write the same file, which is there already. */
+  #sendOver(
+    main: Lane,
+    path: RemotePath,
+    options: TransferOptions & { content: Content; offset?: number },
+  ): Promise<number> {
+    const { content, offset = 0, signal } = options;
+    const plan = {
+      main,
+      size: content.size - offset,
+      secondSession: () => this.ports.secondSession(signal),
+      openAgain: (again: SftpSession) =>
+        requests.openToWrite(again, path, { mode: FILE_MODE, truncate: false }),
+    };
+    return withLanes(plan, (lanes) => sendBytes(lanes, { ...content, offset }, options));
   }
 
   /** SFTP says only `Failure` when a disk is full or a quota is used up; a shell on the same machine knows more. */
@@ -210,31 +248,6 @@ export class SftpFiles implements RemoteFiles {
       throw toFileFailure(error, task.path, task.operation);
     }
   }
-}
-
-async function withLocalFile(
-  path: string,
-  flags: 'r' | 'wx',
-  work: (file: FileHandle) => Promise<void>,
-): Promise<void> {
-  const file = await localStep(path, open(path, flags, FILE_MODE));
-  try {
-    await work(file);
-  } finally {
-    await file.close();
-  }
-}
-
-async function localStep<T>(path: string, step: Promise<T>): Promise<T> {
-  try {
-    return await step;
-  } catch (error) {
-    throw localFailure(path, error);
-  }
-}
-
-function localFailure(path: string, error: unknown): Error {
-  return sshFailure('localFileFailed', { path, detail: detailOf(error) }, error);
 }
 
 function temporaryName(): string {

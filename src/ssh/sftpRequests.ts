@@ -33,6 +33,18 @@ export function openNew(session: SftpSession, path: RemotePath, mode: number): P
   return session.call((done: Done<Buffer>) => session.sftp.open(path, 'wx', { mode }, done));
 }
 
+/** Opens a file that may be there or not, and keeps what is in it. */
+export function openToWrite(
+  session: SftpSession,
+  path: RemotePath,
+  options: { mode: number; truncate: boolean },
+): Promise<Buffer> {
+  const { mode, truncate } = options;
+  // SSH_FXF_WRITE, _CREAT and _TRUNC of SFTP version 3.
+  const flags = 0x02 | 0x08 | (truncate ? 0x10 : 0);
+  return session.call((done: Done<Buffer>) => session.sftp.open(path, flags, { mode }, done));
+}
+
 export function closeHandle(session: SftpSession, handle: Buffer): Promise<void> {
   return command(session, (done) => session.sftp.close(handle, done));
 }

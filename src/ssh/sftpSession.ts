@@ -11,6 +11,27 @@ export type Done<T> = (error: Error | null | undefined, value: T) => void;
 /** No answer at all for so long while requests wait: a stuck file system still answers SSH keepalives. */
 const SILENCE_LIMIT_MS = 120_000;
 
+/** What every SFTP server must take in one request. */
+const SAFE_CHUNK_BYTES = 32 * 1024;
+const MAX_CHUNK_BYTES = 256 * 1024;
+
+/** What ssh2 1.17 learns by `limits@openssh.com` and does not declare; undefined handles mean that it was not told. */
+interface Limits {
+  readonly maxOpenHandles: number | undefined;
+  readonly _maxReadLen: number;
+  readonly _maxWriteLen: number;
+}
+
+/** What the server may send before it hears from us again: ssh2's own 1 to 2 MiB hold a far server back. */
+const WINDOW_BYTES = 6 * 1024 * 1024;
+
+/** What ssh2 1.17 keeps in a channel and does not declare. */
+interface OpenChannel {
+  readonly incoming: { window: number };
+  readonly outgoing: { readonly id: number; readonly state: string };
+  readonly _protocol: { channelWindowAdjust(channel: number, bytes: number): void };
+}
+
 /** SFTP version 3 status codes. */
 export const STATUS = {
   eof: 1,
@@ -55,6 +76,28 @@ export class SftpSession implements Disposable {
 
   get isOpen(): boolean {
     return this.#endReason === undefined;
+  }
+
+  /** True when the channel should become free for somebody else soon. */
+  get isRetired(): boolean {
+    return this.#isRetired || !this.isOpen;
+  }
+
+  /** Bytes of one read or write: more than what every server takes only where this one told its limits. */
+  get chunkBytes(): number {
+    const limits = this.sftp as unknown as Limits;
+    if (limits.maxOpenHandles === undefined) return SAFE_CHUNK_BYTES;
+    const told = Math.min(limits._maxReadLen, limits._maxWriteLen, MAX_CHUNK_BYTES);
+    return Math.max(told, SAFE_CHUNK_BYTES);
+  }
+
+  /** Lets the server send ahead; called while much is read, it keeps the line full. */
+  widenWindow(): void {
+    const { incoming, outgoing, _protocol: protocol } = this.sftp as unknown as OpenChannel;
+    if (incoming.window > WINDOW_BYTES / 2 || outgoing.state !== 'open' || !this.isOpen) return;
+    const more = WINDOW_BYTES - incoming.window;
+    incoming.window += more;
+    protocol.channelWindowAdjust(outgoing.id, more);
   }
 
   /** Calls back when the session should not be given to anybody else. */

@@ -1,11 +1,24 @@
-// Moves the bytes of one file over an SFTP channel with many requests under way. Knows no names and no renaming.
+// Moves the bytes of one file over one or two SFTP channels with many requests under way. Knows no names, no renaming.
 import type { FileHandle } from 'node:fs/promises';
 import type { Done, SftpSession } from './sftpSession';
 
-/** What every SFTP server must take in one request. */
-const CHUNK_BYTES = 32 * 1024;
-/** 2 MiB under way fill OpenSSH's channel window; more brings nothing. */
-const REQUESTS = 64;
+/** OpenSSH's channel window is 2 MiB; a little more under way keeps it full, and memory stays flat. */
+const UNDER_WAY_BYTES = 4 * 1024 * 1024;
+const MAX_REQUESTS = 64;
+/** From here on a second channel, with a window of its own, is worth its round trips. */
+export const TWO_CHANNELS_FROM_BYTES = 4 * 1024 * 1024;
+
+/** The open file on one channel. */
+export interface Lane {
+  readonly session: SftpSession;
+  readonly handle: Buffer;
+}
+
+/** The second joins when it is open; it may end early, as when its channel is needed for a command. */
+export interface Lanes {
+  readonly main: Lane;
+  readonly second?: Promise<Lane | undefined>;
+}
 
 /** Where the bytes of an upload come from: fills `buffer` from `offset`, returns how many there were. */
 export type ByteSource = (buffer: Buffer, offset: number) => Promise<number>;
@@ -15,14 +28,15 @@ export interface TransferSteps {
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
-export interface SendTarget {
-  readonly handle: Buffer;
+export interface SendPart {
+  /** Where in both files to begin. */
+  readonly offset?: number;
+  /** Bytes of the whole source. */
   readonly size: number;
   readonly source: ByteSource;
 }
 
-export interface ReceiveSource {
-  readonly handle: Buffer;
+export interface ReceivePart {
   /** Where in the remote file to begin. */
   readonly offset: number;
   readonly size: number;
@@ -53,19 +67,20 @@ export function fileBytes(file: FileHandle, toError: (error: unknown) => Error):
   };
 }
 
-/** Sends `size` bytes; returns how many the source really had. */
+/** Sends what is left from `offset`; returns how many bytes the source really had there. */
 export async function sendBytes(
-  session: SftpSession,
-  target: SendTarget,
+  lanes: Lanes,
+  part: SendPart,
   steps: TransferSteps,
 ): Promise<number> {
   let sent = 0;
-  await inChunks(target.size, steps.signal, async (offset, length) => {
+  const range = { from: part.offset ?? 0, to: part.size };
+  await inChunks(lanes, range, steps.signal, async ({ session, handle }, { offset, length }) => {
     const buffer = Buffer.allocUnsafe(length);
-    const bytes = await target.source(buffer, offset);
+    const bytes = await part.source(buffer, offset);
     if (bytes > 0)
       await session.call((done: Done<undefined>) => {
-        session.sftp.write(target.handle, buffer, 0, bytes, offset, (error) => {
+        session.sftp.write(handle, buffer, 0, bytes, offset, (error) => {
           done(error, undefined);
         });
       });
@@ -78,35 +93,36 @@ export async function sendBytes(
 
 /** Receives up to `size` bytes and hands each part on; returns where the file really ended. */
 export async function receiveBytes(
-  session: SftpSession,
-  source: ReceiveSource,
+  lanes: Lanes,
+  part: ReceivePart,
   steps: TransferSteps,
 ): Promise<number> {
-  let end = source.size;
-  await inChunks(source.size, steps.signal, async (offset, length) => {
-    const part = await receiveChunk(session, source, { offset, length }, steps);
-    if (part.length < length) end = Math.min(end, offset + part.length);
-    if (part.length > 0) await source.take(part, offset);
-    return part.length === length;
+  let end = part.size;
+  const range = { from: 0, to: part.size };
+  await inChunks(lanes, range, steps.signal, async (lane, { offset, length }) => {
+    const bytes = await receiveChunk(lane, { offset: part.offset + offset, length }, steps);
+    if (bytes.length < length) end = Math.min(end, offset + bytes.length);
+    if (bytes.length > 0) await part.take(bytes, offset);
+    return bytes.length === length;
   });
   return end;
 }
 
-async function receiveChunk(
-  session: SftpSession,
-  source: ReceiveSource,
-  chunk: { offset: number; length: number },
-  steps: TransferSteps,
-): Promise<Buffer> {
+interface Chunk {
+  readonly offset: number;
+  readonly length: number;
+}
+
+async function receiveChunk(lane: Lane, chunk: Chunk, steps: TransferSteps): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(chunk.length);
   let filled = 0;
   // A server may answer with less than was asked for at any time.
   while (filled < chunk.length) {
     steps.signal?.throwIfAborted();
     const left = chunk.length - filled;
-    const at = source.offset + chunk.offset + filled;
-    const bytes = await session.call((done: Done<number>) => {
-      session.sftp.read(source.handle, buffer, filled, left, at, done);
+    lane.session.widenWindow();
+    const bytes = await lane.session.call((done: Done<number>) => {
+      lane.session.sftp.read(lane.handle, buffer, filled, left, chunk.offset + filled, done);
     });
     if (bytes <= 0) break;
     filled += bytes;
@@ -115,29 +131,50 @@ async function receiveChunk(
   return buffer.subarray(0, filled);
 }
 
-/** Calls `step` for every chunk, 64 at once; `false` from a step means that nothing comes after it. */
+/** Calls `step` for every chunk, many at once; `false` from a step means that nothing comes after it. */
 async function inChunks(
-  size: number,
+  lanes: Lanes,
+  range: { readonly from: number; readonly to: number },
   signal: AbortSignal | undefined,
-  step: (offset: number, length: number) => Promise<boolean>,
+  step: (lane: Lane, chunk: Chunk) => Promise<boolean>,
 ): Promise<void> {
-  let next = 0;
+  let next = range.from;
   let isOver = false;
-  const lane = async (): Promise<void> => {
-    while (next < size && !isOver) {
-      signal?.throwIfAborted();
+  const requestLoop = async (lane: Lane, isWanted: () => boolean): Promise<void> => {
+    const chunkBytes = lane.session.chunkBytes;
+    while (next < range.to && !isOver && isWanted()) {
       const offset = next;
-      next += CHUNK_BYTES;
+      next += chunkBytes;
       try {
-        if (!(await step(offset, Math.min(CHUNK_BYTES, size - offset)))) isOver = true;
+        signal?.throwIfAborted();
+        const length = Math.min(chunkBytes, range.to - offset);
+        if (!(await step(lane, { offset, length }))) isOver = true;
       } catch (error) {
         isOver = true;
         throw error;
       }
     }
   };
-  const count = Math.min(REQUESTS, Math.ceil(size / CHUNK_BYTES));
-  const results = await Promise.allSettled(Array.from({ length: count }, lane));
-  // Only when no request is under way may the caller close the handle.
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  const work = async (lane: Lane, isWanted: () => boolean): Promise<void> => {
+    const { chunkBytes } = lane.session;
+    const left = Math.ceil((range.to - next) / chunkBytes);
+    const count = Math.min(MAX_REQUESTS, Math.ceil(UNDER_WAY_BYTES / chunkBytes), left);
+    const loops = Array.from({ length: Math.max(0, count) }, () => requestLoop(lane, isWanted));
+    // Only when no request is under way may the caller close the handle.
+    for (const result of await Promise.allSettled(loops))
+      if (result.status === 'rejected') throw result.reason;
+  };
+  let isMainDone = false;
+  const joined: Promise<void>[] = [];
+  void lanes.second?.then((lane) => {
+    if (!lane || isMainDone) return;
+    const beside = work(lane, () => !lane.session.isRetired);
+    // Looked at when the first lane is done.
+    beside.catch(() => undefined);
+    joined.push(beside);
+  });
+  const [main] = await Promise.allSettled([work(lanes.main, () => true)]);
+  isMainDone = true;
+  for (const result of [main, ...(await Promise.allSettled(joined))])
+    if (result.status === 'rejected') throw result.reason;
 }

@@ -96,9 +96,8 @@ async function readContent(file: LocalFile, signal: AbortSignal | undefined): Pr
   const hash = createHash('sha256');
   let head: Buffer | undefined;
   try {
-    for await (const chunk of createReadStream(file.localPath, { highWaterMark: MEGABYTE })) {
+    for await (const bytes of partsOf(file)) {
       signal?.throwIfAborted();
-      const bytes = chunk as Buffer;
       head ??= Buffer.from(bytes.subarray(0, HEAD_BYTES));
       hash.update(bytes);
     }
@@ -111,6 +110,14 @@ async function readContent(file: LocalFile, signal: AbortSignal | undefined): Pr
     const detail = (error as NodeJS.ErrnoException).code ?? String(error);
     throw syncFailure('localUnreadable', { path: file.localPath, detail }, error);
   }
+}
+
+/** A small file in one part: a stream with its buffer costs more than the bytes. */
+async function* partsOf(file: LocalFile): AsyncGenerator<Buffer> {
+  if (file.size < MEGABYTE) yield await readFile(file.localPath);
+  else
+    for await (const chunk of createReadStream(file.localPath, { highWaterMark: MEGABYTE }))
+      yield chunk as Buffer;
 }
 
 /** The script without Windows line ends; undefined for what has none, is no script, or is binary. */

@@ -8,6 +8,8 @@ export type SyncFailureReason =
   | 'localUnreadable'
   /** path, detail: the remote folder cannot be written by this user, or a file stands where a folder must be. */
   | 'remoteNotWritable'
+  /** path: somebody else kept changing the remote project while we looked. */
+  | 'remoteBusy'
   /** files, maxFiles, largest: more files than a project has; `largest` is the top folder with most of them. */
   | 'tooManyFiles'
   /** megabytes, maxMegabytes, largest: more bytes than a project has; `largest` is the heaviest top entry. */

@@ -1,15 +1,9 @@
 // What lies in the remote project folder, as far as a sync needs it. Knows no local files.
 import { createHash } from 'node:crypto';
 import { isFailure } from '../base/failure';
-import {
-  joinRemote,
-  type ExecOptions,
-  type ExecResult,
-  type RemoteEntry,
-  type RemoteFiles,
-  type RemotePath,
-} from '../ssh/remote';
+import { joinRemote, type RemoteEntry, type RemoteFiles, type RemotePath } from '../ssh/remote';
 import { TEMPORARY_PREFIX } from '../ssh/remoteFiles';
+import type { Exec } from '../ssh/remoteScript';
 import { shellCommand, shellQuote } from '../ssh/shellQuote';
 import type { RemoteFact } from './plan';
 import { inPool } from './pool';
@@ -23,25 +17,26 @@ export interface RemoteTree {
   readonly strays: readonly { readonly path: string; readonly mtimeSeconds: number }[];
 }
 
-export type Exec = (command: string, options?: ExecOptions) => Promise<ExecResult>;
-
 const LISTS_AT_ONCE = 16;
 const READS_AT_ONCE = 16;
 /** Larger files are only compared where the machine can hash them itself. */
 const MAX_COMPARE_BYTES = 16 * 1024 * 1024;
 const HASH_TIMEOUT_MS = 10 * 60_000;
 
-/** Lists the project folder and those of `wanted` that exist below it, level by level. Links to folders are entered. */
+/**
+ * Lists the folders `from`, the project folder by default, and those of `wanted` that exist below them, level by
+ * level. Links to folders are entered.
+ */
 export async function readRemoteTree(
-  files: RemoteFiles,
-  root: RemotePath,
+  place: { files: RemoteFiles; root: RemotePath; from?: readonly string[] },
   wanted: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<RemoteTree> {
+  const { files, root, from = [''] } = place;
   const entries = new Map<string, RemoteFact>();
   const folders = new Set<string>();
   const strays: { path: string; mtimeSeconds: number }[] = [];
-  let level = [''];
+  let level = [...from];
   while (level.length > 0) {
     const next: string[] = [];
     await inPool(level, LISTS_AT_ONCE, signal, async (folder) => {

@@ -1,9 +1,9 @@
 // What a sync is asked and what it tells. Types only.
 import type { RemoteFiles, RemotePath } from '../ssh/remote';
+import type { Exec } from '../ssh/remoteScript';
 import type { Rule } from './ignoreRules';
 import type { SyncLimits } from './localTree';
 import type { KeptFile } from './plan';
-import type { Exec } from './remoteTree';
 
 export interface SyncOptions {
   readonly files: RemoteFiles;

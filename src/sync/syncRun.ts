@@ -1,4 +1,4 @@
-// Does what a plan says: folders, copies, uploads, removals, and the manifest before and after. Decides nothing.
+// Does what a plan says over SFTP alone: folders, copies, uploads, removals, and the manifest before and after. Decides nothing.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import type { LocalTree } from './localTree';
 import { MANIFEST_PATH, renderManifest, type Manifest, type ManifestFile } from './manifest';
 import { entryFor, type HashedFile, type SyncPlan } from './plan';
 import { inPool } from './pool';
+import { foldersOf } from './remoteState';
 import type { RemoteTree } from './remoteTree';
 import type { SyncOptions, SyncSummary } from './syncOptions';
 
@@ -175,13 +176,4 @@ export class SyncRun {
   #at(path: string): RemotePath {
     return joinRemote(this.options.remoteFolder, path);
   }
-}
-
-/** All folders above the paths, '' left out. */
-export function foldersOf(paths: readonly string[]): Set<string> {
-  const folders = new Set<string>();
-  for (const path of paths)
-    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1))
-      folders.add(path.slice(0, at));
-  return folders;
 }

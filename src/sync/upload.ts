@@ -1,10 +1,10 @@
 // Makes a remote project folder equal to the local one: changed files only, nothing deleted that is not ours.
-import { isFailure } from '../base/failure';
-import { joinRemote, type RemoteFiles, type RemotePath } from '../ssh/remote';
+import { BulkRun, canRunInBulk } from './bulkRun';
 import { hashFiles, Scratch } from './contents';
+import { syncFailure } from './failures';
 import { IgnoreRules } from './ignoreRules';
 import { DEFAULT_LIMITS, readLocalTree, type LocalTree } from './localTree';
-import { EMPTY_MANIFEST, MANIFEST_PATH, parseManifest, type Manifest } from './manifest';
+import type { Manifest } from './manifest';
 import {
   pathsToCompare,
   planSync,
@@ -13,25 +13,49 @@ import {
   type RemoteFact,
   type SyncPlan,
 } from './plan';
-import { hashRemote, readRemoteTree, type RemoteTree } from './remoteTree';
+import { foldersOf, readRemoteState, type RemoteState } from './remoteState';
+import { hashRemote } from './remoteTree';
 import type { SyncNotes, SyncOptions, SyncSummary } from './syncOptions';
-import { foldersOf, SyncRun } from './syncRun';
+import { SyncRun } from './syncRun';
 
 export type { SyncNotes, SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
+
+/** The other side may change while a plan is made: another window, or a command of a cut run that still works. */
+const MAX_TRIES = 4;
 
 /**
  * Syncs once. Rejects with a Failure of `sync/failures.ts` or `ssh/failures.ts`, or with the signal's reason. Whenever
  * it is cut, every remote file is the old or the new one, and the next run goes on from there.
  */
 export async function syncProject(options: SyncOptions): Promise<SyncSummary & SyncNotes> {
+  for (let tries = 1; ; tries++) {
+    const summary = await syncOnce(options);
+    if (summary) return summary;
+    if (tries === MAX_TRIES) throw syncFailure('remoteBusy', { path: options.remoteFolder });
+  }
+}
+
+/** Undefined when the other side changed under the plan: a new plan must see the change. */
+async function syncOnce(options: SyncOptions): Promise<(SyncSummary & SyncNotes) | undefined> {
   const project = await planProject(options);
   try {
-    const plan = await confirmed(options, project);
-    const run = new SyncRun(options, { ...project, plan });
-    return { ...(await run.finish(project.tree)), ...notesOf(project, options.needed) };
+    const summary = await run(options, project, await confirmed(options, project));
+    return summary && { ...summary, ...notesOf(project, options.needed) };
   } finally {
     await project.dispose();
   }
+}
+
+/** In two commands where the machine can, else file by file over SFTP. */
+function run(
+  options: SyncOptions,
+  { tree, remote }: ProjectPlan,
+  plan: SyncPlan,
+): Promise<SyncSummary | undefined> {
+  const { manifest, listing } = remote;
+  if (listing && canRunInBulk(plan, listing))
+    return new BulkRun(options, { plan, manifest, tree: remote.tree, listing }).finish(tree);
+  return new SyncRun(options, { plan, manifest, remote: remote.tree }).finish(tree);
 }
 
 /** More removals than usual happen only after a yes. */
@@ -47,8 +71,7 @@ export interface ProjectPlan {
   readonly plan: SyncPlan;
   /** With the reason for each file, where a rule speaks of it, and what is left out. */
   readonly tree: LocalTree;
-  readonly manifest: Manifest;
-  readonly remote: RemoteTree;
+  readonly remote: RemoteState;
   /** The same, with an answer that was not known before. */
   readonly replan: (answer: Pick<PlanInput, 'areRemovalsConfirmed'>) => SyncPlan;
   /** Removes the copies of scripts that would go up changed. */
@@ -67,30 +90,22 @@ export async function planProject(options: SyncOptions): Promise<ProjectPlan> {
 }
 
 async function gather(options: SyncOptions, scratch: Scratch): Promise<ProjectPlan> {
-  const { files, remoteFolder, localFolder, signal } = options;
+  const { localFolder, signal } = options;
   const rules = new IgnoreRules(options);
   const nowMs = Date.now();
   const limits = options.limits ?? DEFAULT_LIMITS;
-  const [tree, manifest] = await Promise.all([
-    readLocalTree(localFolder, rules, { limits, signal }),
-    readManifest(files, remoteFolder, signal),
-  ]);
-  const wanted = foldersOf([
-    ...tree.files.map((file) => file.path),
-    ...manifest.files.keys(),
-    ...manifest.pending.keys(),
-  ]);
-  const [local, remote] = await Promise.all([
-    hashFiles(tree.files, manifest.files, { nowMs, scratch, signal }),
-    readRemoteTree(files, remoteFolder, wanted, signal),
-  ]);
-  const facts = await withHashes(options, { local, manifest, remote: remote.entries });
+  const walk = readLocalTree(localFolder, rules, { limits, signal });
+  const folders = walk.then(({ files }) => foldersOf(files.map((file) => file.path)));
+  folders.catch(() => undefined);
+  const [tree, remote] = await Promise.all([walk, readRemoteState(options, folders)]);
+  const { manifest } = remote;
+  const local = await hashFiles(tree.files, manifest.files, { nowMs, scratch, signal });
+  const facts = await withHashes(options, { local, manifest, remote: remote.tree.entries });
   const isExcluded = (path: string): boolean => rules.ignoresDeep(path);
   const input = { local, manifest, remote: facts, isExcluded };
   return {
     plan: planSync(input),
     tree,
-    manifest,
     remote,
     replan: (answer) => planSync({ ...input, ...answer }),
     dispose: () => scratch.remove(),
@@ -134,18 +149,4 @@ async function withHashes(
     if (fact) facts.set(path, { ...fact, sha256 });
   }
   return facts;
-}
-
-async function readManifest(
-  files: RemoteFiles,
-  root: RemotePath,
-  signal: AbortSignal | undefined,
-): Promise<Manifest> {
-  const path = joinRemote(root, MANIFEST_PATH);
-  try {
-    return parseManifest((await files.read(path, undefined, signal)).toString('utf8'), path);
-  } catch (error) {
-    if (isFailure(error, 'noSuchFile')) return EMPTY_MANIFEST;
-    throw error;
-  }
 }

@@ -11,6 +11,14 @@ export const syncFailureWords: Readonly<Record<SyncFailureReason, FailureWords>>
     text: (t, v) => t('{0} cannot be read ({1}). Nothing was submitted.', v('path'), v('detail')),
     actions: ['tryAgain', 'showLog'],
   },
+  remoteBusy: {
+    text: (t, v) =>
+      t(
+        'Nothing was submitted: the project on the machine ({0}) kept changing while it was synced, maybe by another window. Try again when that one is done.',
+        v('path'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
   remoteNotWritable: {
     text: (t, v) =>
       t(

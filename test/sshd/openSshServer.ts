@@ -12,7 +12,14 @@ export interface OpenSshServerOptions {
   readonly authorizedKeys?: string;
   /** Further sshd_config lines; they come first, so they win. */
   readonly extraConfig?: readonly string[] | string;
+  /** Modes of files count in sessions, as for every user of a real machine; root would pass over them. */
+  readonly obeysModes?: boolean;
 }
+
+/** Takes from root what lets it read and write files against their modes (capabilities(7)). */
+const WITHOUT_OVERRIDE = ['--bounding-set', '--inh-caps'].map(
+  (set) => `${set}=-dac_override,-dac_read_search`,
+);
 
 export interface OpenSshServer {
   readonly host: string;
@@ -49,9 +56,10 @@ export async function startOpenSshServer(
   writeFileSync(join(folder, 'sshd_config'), renderConfig(folder, port, options));
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   const logFile = join(folder, 'sshd.log');
-  const child = spawn('/usr/sbin/sshd', ['-D', '-f', join(folder, 'sshd_config'), '-E', logFile], {
-    stdio: 'ignore',
-  });
+  const daemon = ['/usr/sbin/sshd', '-D', '-f', join(folder, 'sshd_config'), '-E', logFile];
+  const isBound = options.obeysModes === true && process.getuid?.() === 0;
+  const start = isBound ? ['setpriv', ...WITHOUT_OVERRIDE, ...daemon] : daemon;
+  const child = spawn(start[0] ?? '', start.slice(1), { stdio: 'ignore' });
   const log = (): string => readFileSync(logFile, { encoding: 'utf8', flag: 'a+' });
   await untilListening(port, child, log);
   const [keyType, key] = readFileSync(`${hostKeyFile}.pub`, 'utf8').split(' ');

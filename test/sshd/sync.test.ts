@@ -1,9 +1,11 @@
 // Sync and download through a real OpenSSH server into real folders.
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { remotePath, type RemoteFiles, type RemotePath } from '../../src/ssh/remote';
+import type { Exec } from '../../src/ssh/remoteScript';
 import { downloadFolder } from '../../src/sync/download';
 import { syncProject, type SyncOptions, type SyncProgress } from '../../src/sync/upload';
 import { requires } from '../requirements';
@@ -15,23 +17,31 @@ let client: ClientSide;
 let local: string;
 let there: string;
 let files: RemoteFiles;
+let exec: Exec;
 
-beforeEach(async () => {
-  client = new ClientSide(await startOpenSshServer());
+async function start(extraConfig: readonly string[] = []): Promise<void> {
+  client = new ClientSide(await startOpenSshServer({ extraConfig }));
   local = join(client.folder, 'project');
   there = join(client.server.folder, 'furo', 'project');
   fs.mkdirSync(local);
-  files = client.connection().files;
-});
+  connect();
+}
 
-afterEach(async () => {
+function connect(): void {
+  const connection = client.connection();
+  files = connection.files;
+  exec = connection.exec.bind(connection);
+}
+
+async function stop(): Promise<void> {
   client.dispose();
   await client.server.stop();
-});
+}
 
 function sync(changes: Partial<SyncOptions> = {}) {
   return syncProject({
     files,
+    exec,
     localFolder: local,
     remoteFolder: remotePath(there),
     exclude: [],
@@ -52,160 +62,167 @@ function listing(folder: string): string[] {
     .sort();
 }
 
-describe('syncProject', () => {
-  it('makes the remote folder equal, and does nothing the second time', async () => {
-    for (let index = 0; index < 60; index++)
-      put(local, `src/m${index % 7}/f${index}.py`, `${index}`);
-    put(local, '日本語/入力 データ.jsonl', '{"id":1}\n');
-    put(local, 'empty.txt', '');
-    put(local, 'crlf.txt', 'a\r\n');
-    const first = await sync();
-    expect(first).toMatchObject({ uploaded: 63, removed: 0, unchanged: 0, kept: [] });
-    expect(listing(there)).toEqual(listing(local));
-    expect(execFileSync('diff', ['-r', '--exclude=.furo', local, there]).toString()).toBe('');
-    const second = await sync();
-    expect(second).toMatchObject({ uploaded: 0, removed: 0, unchanged: 63, bytes: 0, kept: [] });
-  });
+for (const isSftpOnly of [false, true])
+  describe(`syncProject ${isSftpOnly ? 'over SFTP alone' : 'with a shell'}`, () => {
+    beforeEach(() => start(isSftpOnly ? ['ForceCommand internal-sftp'] : []));
+    afterEach(stop);
 
-  it('creates everything for the owner only and keeps the executable bit', async () => {
-    put(local, 'a/run.sh', '#!/bin/sh\n');
-    fs.chmodSync(join(local, 'a/run.sh'), 0o755);
-    put(local, 'a/data.txt', 'x');
-    await sync();
-    const mode = (path: string): string =>
-      (fs.statSync(join(there, path)).mode & 0o777).toString(8);
-    expect(['', 'a', '.furo', 'a/run.sh', 'a/data.txt', '.furo/manifest.json'].map(mode)).toEqual([
-      '700',
-      '700',
-      '700',
-      '700',
-      '600',
-      '600',
-    ]);
-    fs.chmodSync(join(local, 'a/data.txt'), 0o755);
-    expect((await sync()).uploaded).toBe(1);
-    expect(mode('a/data.txt')).toBe('700');
-  });
-
-  it('sends changed files, removes what it once sent, and leaves foreign files', async () => {
-    put(local, 'a.txt', 'one');
-    put(local, 'b.txt', 'two');
-    await sync();
-    put(there, 'results/out.jsonl', 'theirs');
-    put(local, 'a.txt', 'ONE');
-    fs.rmSync(join(local, 'b.txt'));
-    expect(await sync()).toMatchObject({ uploaded: 1, removed: 1, unchanged: 0 });
-    expect(listing(there)).toEqual(['a.txt', 'results/out.jsonl']);
-    expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('ONE');
-  });
-
-  it('keeps both versions when a file was edited on both sides', async () => {
-    put(local, 'a.txt', 'one');
-    await sync();
-    put(there, 'a.txt', 'edited there');
-    put(local, 'a.txt', 'edited here');
-    const { kept } = await sync();
-    expect(kept).toMatchObject([{ path: 'a.txt', why: 'bothChanged' }]);
-    expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('edited here');
-    expect(fs.readFileSync(join(there, kept[0]!.copy!), 'utf8')).toBe('edited there');
-    expect((await sync()).kept).toEqual([]);
-  });
-
-  it('leaves a file alone that was edited only there, and says so each time', async () => {
-    put(local, 'a.txt', 'one');
-    await sync();
-    put(there, 'a.txt', 'edited there');
-    for (let run = 0; run < 2; run++)
-      expect((await sync()).kept).toEqual([{ path: 'a.txt', why: 'changedRemotely' }]);
-    fs.rmSync(join(local, 'a.txt'));
-    expect((await sync()).removed).toBe(0);
-    expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('edited there');
-  });
-
-  it('goes on after a cut without a copy, a loss or a stray file', async () => {
-    for (let index = 0; index < 200; index++)
-      put(local, `f${index}.bin`, Buffer.alloc(20_000, index));
-    const cut = sync({
-      onProgress: ({ filesDone }: SyncProgress) => {
-        if (filesDone === 60) client.server.cutSessions();
-      },
+    it('makes the remote folder equal, and does nothing the second time', async () => {
+      for (let index = 0; index < 60; index++)
+        put(local, `src/m${index % 7}/f${index}.py`, `${index}`);
+      put(local, '日本語/入力 データ.jsonl', '{"id":1}\n');
+      put(local, 'empty.txt', '');
+      put(local, 'crlf.txt', 'a\r\n');
+      const first = await sync();
+      expect(first).toMatchObject({ uploaded: 63, removed: 0, unchanged: 0, kept: [] });
+      expect(listing(there)).toEqual(listing(local));
+      expect(execFileSync('diff', ['-r', '--exclude=.furo', local, there]).toString()).toBe('');
+      const second = await sync();
+      expect(second).toMatchObject({ uploaded: 0, removed: 0, unchanged: 63, bytes: 0, kept: [] });
     });
-    await expect(cut).rejects.toMatchObject({ reason: 'connectionLost' });
-    files = client.connection().files;
-    const again = await sync();
-    expect(again.kept).toEqual([]);
-    expect(again.uploaded + again.unchanged).toBe(200);
-    expect(again.unchanged).toBeGreaterThanOrEqual(60);
-    expect(execFileSync('diff', ['-r', '--exclude=.furo', local, there]).toString()).toBe('');
-    expect((await sync()).uploaded).toBe(0);
-  });
 
-  it('takes over files that are the same already, with and without a shell', async () => {
-    put(local, 'a.txt', 'one');
-    put(there, 'a.txt', 'one');
-    const remote = client.connection();
-    const exec = remote.exec.bind(remote);
-    expect(await sync({ exec })).toMatchObject({ uploaded: 0, unchanged: 1, kept: [] });
-    fs.rmSync(join(there, '.furo'), { recursive: true });
-    expect(await sync()).toMatchObject({ uploaded: 0, unchanged: 1, kept: [] });
-  });
-
-  it('stops at once when it is cancelled', async () => {
-    put(local, 'big.bin', Buffer.alloc(40_000_000));
-    const abort = new AbortController();
-    const running = sync({
-      signal: abort.signal,
-      onProgress: ({ bytesDone }) => {
-        if (bytesDone > 1_000_000) abort.abort();
-      },
+    it('creates everything for the owner only and keeps the executable bit', async () => {
+      put(local, 'a/run.sh', '#!/bin/sh\n');
+      fs.chmodSync(join(local, 'a/run.sh'), 0o755);
+      put(local, 'a/data.txt', 'x');
+      await sync();
+      const mode = (path: string): string =>
+        (fs.statSync(join(there, path)).mode & 0o777).toString(8);
+      expect(['', 'a', '.furo', 'a/run.sh', 'a/data.txt', '.furo/manifest.json'].map(mode)).toEqual(
+        ['700', '700', '700', '700', '600', '600'],
+      );
+      fs.chmodSync(join(local, 'a/data.txt'), 0o755);
+      expect((await sync()).uploaded).toBe(1);
+      expect(mode('a/data.txt')).toBe('700');
     });
-    await expect(running).rejects.toMatchObject({ name: 'AbortError' });
-    expect(listing(there)).toEqual([]);
-    expect(await sync()).toMatchObject({ uploaded: 1, kept: [] });
-  });
 
-  it('sends a script of Windows with Unix line ends, once, and says so', async () => {
-    put(local, 'job.sh', '#!/bin/bash\r\n#PJM -j\r\n');
-    expect(await sync()).toMatchObject({ uploaded: 1, normalised: ['job.sh'] });
-    expect(fs.readFileSync(join(there, 'job.sh'), 'utf8')).toBe('#!/bin/bash\n#PJM -j\n');
-    expect(await sync()).toMatchObject({ uploaded: 0, unchanged: 1, normalised: [] });
-  });
+    it('sends changed files, removes what it once sent, and leaves foreign files', async () => {
+      put(local, 'a.txt', 'one');
+      put(local, 'b.txt', 'two');
+      await sync();
+      put(there, 'results/out.jsonl', 'theirs');
+      put(local, 'a.txt', 'ONE');
+      fs.rmSync(join(local, 'b.txt'));
+      expect(await sync()).toMatchObject({ uploaded: 1, removed: 1, unchanged: 0 });
+      expect(listing(there)).toEqual(['a.txt', 'results/out.jsonl']);
+      expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('ONE');
+    });
 
-  it('asks before it removes many files, and sends again what was purged', async () => {
-    for (let index = 0; index < 12; index++) put(local, `f${index}`, `${index}`);
-    await sync();
-    for (let index = 0; index < 8; index++) fs.rmSync(join(local, `f${index}`));
-    fs.rmSync(join(there, 'f11'));
-    const asked: (readonly string[])[] = [];
-    const answer = (isYes: boolean) => (paths: readonly string[]) => {
-      asked.push(paths);
-      return Promise.resolve(isYes);
-    };
-    const kept = await sync({ confirmRemovals: answer(false) });
-    expect(kept).toMatchObject({ removed: 0, uploaded: 1, purged: ['f11'] });
-    expect(asked[0]).toHaveLength(8);
-    expect(listing(there)).toHaveLength(12);
-    expect(await sync()).toMatchObject({ removed: 0 });
-    expect(await sync({ confirmRemovals: answer(true) })).toMatchObject({ removed: 8, purged: [] });
-    expect(listing(there)).toEqual(listing(local));
-  });
+    it('keeps both versions when a file was edited on both sides', async () => {
+      put(local, 'a.txt', 'one');
+      await sync();
+      put(there, 'a.txt', 'edited there');
+      put(local, 'a.txt', 'edited here');
+      const { kept } = await sync();
+      expect(kept).toMatchObject([{ path: 'a.txt', why: 'bothChanged' }]);
+      expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('edited here');
+      expect(fs.readFileSync(join(there, kept[0]!.copy!), 'utf8')).toBe('edited there');
+      expect((await sync()).kept).toEqual([]);
+    });
 
-  it('leaves out what the rules name and guards against a data set', async () => {
-    put(local, '.gitignore', 'data/\n*.log\n');
-    put(local, '.furoignore', '!data/\n');
-    put(local, 'data/in.jsonl', '1');
-    put(local, 'x.log', '1');
-    put(local, 'node_modules/m/index.js', '1');
-    put(local, '.git/config', '1');
-    await sync();
-    expect(listing(there)).toEqual(['.furoignore', '.gitignore', 'data/in.jsonl']);
-    await expect(sync({ limits: { maxFiles: 2, maxBytes: 1e9 } })).rejects.toMatchObject({
-      reason: 'tooManyFiles',
+    it('leaves a file alone that was edited only there, and says so each time', async () => {
+      put(local, 'a.txt', 'one');
+      await sync();
+      put(there, 'a.txt', 'edited there');
+      for (let run = 0; run < 2; run++)
+        expect((await sync()).kept).toEqual([{ path: 'a.txt', why: 'changedRemotely' }]);
+      fs.rmSync(join(local, 'a.txt'));
+      expect((await sync()).removed).toBe(0);
+      expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('edited there');
+    });
+
+    it('goes on after a cut without a copy, a loss or a stray file', async () => {
+      for (let index = 0; index < 200; index++) put(local, `f${index}.bin`, randomBytes(20_000));
+      let isCut = false;
+      const cut = sync({
+        onProgress: ({ bytesDone }: SyncProgress) => {
+          if (bytesDone > 1_200_000 && !isCut) client.server.cutSessions();
+          if (bytesDone > 1_200_000) isCut = true;
+        },
+      });
+      await expect(cut).rejects.toMatchObject({ reason: 'connectionLost' });
+      connect();
+      const again = await sync();
+      expect(again.kept).toEqual([]);
+      expect(again.uploaded + again.unchanged).toBe(200);
+      // Each file for itself over SFTP, all or none by command.
+      if (isSftpOnly) expect(again.unchanged).toBeGreaterThan(10);
+      expect(execFileSync('diff', ['-r', '--exclude=.furo', local, there]).toString()).toBe('');
+      expect((await sync()).uploaded).toBe(0);
+    });
+
+    it('takes over files that are the same already, with and without a shell', async () => {
+      put(local, 'a.txt', 'one');
+      put(there, 'a.txt', 'one');
+      const remote = client.connection();
+      const exec = remote.exec.bind(remote);
+      expect(await sync({ exec })).toMatchObject({ uploaded: 0, unchanged: 1, kept: [] });
+      fs.rmSync(join(there, '.furo'), { recursive: true });
+      expect(await sync()).toMatchObject({ uploaded: 0, unchanged: 1, kept: [] });
+    });
+
+    it('stops at once when it is cancelled', async () => {
+      put(local, 'big.bin', Buffer.alloc(40_000_000));
+      const abort = new AbortController();
+      const running = sync({
+        signal: abort.signal,
+        onProgress: ({ bytesDone }) => {
+          if (bytesDone > 1_000_000) abort.abort();
+        },
+      });
+      await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+      expect(listing(there)).toEqual([]);
+      expect(await sync()).toMatchObject({ uploaded: 1, kept: [] });
+    });
+
+    it('sends a script of Windows with Unix line ends, once, and says so', async () => {
+      put(local, 'job.sh', '#!/bin/bash\r\n#PJM -j\r\n');
+      expect(await sync()).toMatchObject({ uploaded: 1, normalised: ['job.sh'] });
+      expect(fs.readFileSync(join(there, 'job.sh'), 'utf8')).toBe('#!/bin/bash\n#PJM -j\n');
+      expect(await sync()).toMatchObject({ uploaded: 0, unchanged: 1, normalised: [] });
+    });
+
+    it('asks before it removes many files, and sends again what was purged', async () => {
+      for (let index = 0; index < 12; index++) put(local, `f${index}`, `${index}`);
+      await sync();
+      for (let index = 0; index < 8; index++) fs.rmSync(join(local, `f${index}`));
+      fs.rmSync(join(there, 'f11'));
+      const asked: (readonly string[])[] = [];
+      const answer = (isYes: boolean) => (paths: readonly string[]) => {
+        asked.push(paths);
+        return Promise.resolve(isYes);
+      };
+      const kept = await sync({ confirmRemovals: answer(false) });
+      expect(kept).toMatchObject({ removed: 0, uploaded: 1, purged: ['f11'] });
+      expect(asked[0]).toHaveLength(8);
+      expect(listing(there)).toHaveLength(12);
+      expect(await sync()).toMatchObject({ removed: 0 });
+      expect(await sync({ confirmRemovals: answer(true) })).toMatchObject({
+        removed: 8,
+        purged: [],
+      });
+      expect(listing(there)).toEqual(listing(local));
+    });
+
+    it('leaves out what the rules name and guards against a data set', async () => {
+      put(local, '.gitignore', 'data/\n*.log\n');
+      put(local, '.furoignore', '!data/\n');
+      put(local, 'data/in.jsonl', '1');
+      put(local, 'x.log', '1');
+      put(local, 'node_modules/m/index.js', '1');
+      put(local, '.git/config', '1');
+      await sync();
+      expect(listing(there)).toEqual(['.furoignore', '.gitignore', 'data/in.jsonl']);
+      await expect(sync({ limits: { maxFiles: 2, maxBytes: 1e9 } })).rejects.toMatchObject({
+        reason: 'tooManyFiles',
+      });
     });
   });
-});
 
 requires('sshd', 'root')('a full disk', () => {
+  beforeEach(() => start());
+  afterEach(stop);
+
   it('is named, keeps the old file whole and leaves no stray', async () => {
     const disk = join(client.server.folder, 'disk');
     fs.mkdirSync(disk);
@@ -227,7 +244,9 @@ requires('sshd', 'root')('a full disk', () => {
 
 describe('file requests', () => {
   let root: RemotePath;
-  beforeEach(() => {
+  afterEach(stop);
+  beforeEach(async () => {
+    await start();
     root = remotePath(client.server.folder);
   });
 
@@ -271,6 +290,9 @@ describe('file requests', () => {
 });
 
 describe('downloadFolder', () => {
+  beforeEach(() => start());
+  afterEach(stop);
+
   it('brings a tree and replaces a local link instead of writing through it', async () => {
     put(there, 'r/results.jsonl', '1\n');
     put(there, 'r/sub/log', 'log');

@@ -54,6 +54,13 @@ export class FolderFiles implements RemoteFiles {
     await this.write(path, fs.readFileSync(localPath));
   }
 
+  async uploadPart(localPath: string, path: RemotePath, at: { offset: number }): Promise<void> {
+    await this.#change(path);
+    const file = fs.openSync(this.#at(path), fs.constants.O_WRONLY | fs.constants.O_CREAT, 0o600);
+    fs.writeSync(file, fs.readFileSync(localPath).subarray(at.offset), 0, undefined, at.offset);
+    fs.closeSync(file);
+  }
+
   async download(path: RemotePath, localPath: string): Promise<void> {
     fs.writeFileSync(localPath, await this.read(path));
   }

@@ -1,0 +1,52 @@
+// The one command that turns a staged change into the project: unpack, check, rename. Text only; runs nothing.
+import { toFileFailure } from '../ssh/sftpSession';
+import { sshFailure } from '../ssh/failures';
+import type { RemotePath } from '../ssh/remote';
+import { decoded, scriptText } from '../ssh/remoteScript';
+import { syncFailure } from './failures';
+import { MANIFEST_PATH } from './manifest';
+import { STAGING_FOLDER } from './remoteListing';
+
+/**
+ * Reads a tar stream. Arguments: project folder, name of the staging folder, digest of the manifest that the plan was
+ * made from or `-`, `gzip` or `plain`. Answers the step that failed, or `done`, and what the machine said.
+ *
+ * A cut line is an end of input: then nothing was renamed yet, or everything is renamed to the end. `stale` means
+ * that somebody changed the manifest or one of the files since the plan was made; nothing was done.
+ */
+export const APPLY = scriptText(
+  'export LC_ALL=C; umask 077; trap "" HUP PIPE;',
+  decoded('r', 2),
+  `s=${STAGING_FOLDER}/\${3#_}; M=${MANIFEST_PATH};`,
+  'z=cat; [ "$5" = _gzip ] && z="gzip -dc";',
+  `k=folder; if m=$(mkdir -p "$r/${STAGING_FOLDER}" 2>&1) && m=$(cd "$r" 2>&1 && mkdir $s 2>&1); then`,
+  'cd "$r"; trap "rm -rf $s" EXIT; trap "exit 1" TERM INT;',
+  'k=unpack; if m=$({ $z | tar -xpof - -C $s; } 2>&1); then',
+  'k=verify; if m=$(cd $s && sha256sum -c --quiet sums 2>&1); then',
+  'k=stale; b=-; [ -e $M ] && b=$(sha256sum <$M) && b=${b%% *};',
+  'if [ "$b" = "${4#_}" ] &&',
+  '[ "$(xargs -0 -r stat -c "%s %Y" -- <$s/seen 2>/dev/null)" = "$(cat $s/facts)" ] &&',
+  '[ -z "$(xargs -0 -r ls -d -- <$s/absent 2>/dev/null)" ]; then',
+  'k=apply; if m=$({ mv -f $s/pending $M && /bin/sh $s/moves && mv -f $s/after $M; } 2>&1); then k=done;',
+  'fi; fi; fi; fi; fi; printf "%s\\0%.4000s" "$k" "$m";',
+);
+
+export type ApplyResult = 'done' | 'stale';
+
+/** Throws the Failure that an answer stands for. */
+export function readAnswer(answer: Buffer | undefined, root: RemotePath): ApplyResult {
+  const [step = '', said = ''] = (answer?.toString('utf8') ?? '').split('\0');
+  if (step === 'done' || step === 'stale') return step;
+  const changed = /^\\?f\/(.*): FAILED$/m.exec(step === 'verify' ? said : '')?.[1];
+  if (changed !== undefined) throw sshFailure('localFileChanged', { path: changed });
+  const detail = said.trim().replaceAll('\n', '; ') || `no answer to ${step || 'the command'}`;
+  if (/permission denied|read-only|not a directory|file exists|directory not empty/i.test(detail))
+    throw syncFailure('remoteNotWritable', { path: root, detail });
+  throw toFileFailure(new Error(detail), root, 'write');
+}
+
+/** A line for `sha256sum -c`, in its own way of writing backslashes. */
+export function sumLine(sha256: string, path: string): string {
+  const escaped = path.replaceAll('\\', '\\\\');
+  return `${escaped === path ? '' : '\\'}${sha256}  ${escaped}\n`;
+}

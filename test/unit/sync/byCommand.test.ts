@@ -1,0 +1,215 @@
+// The commands of a sync in real shells on this machine: hostile names, other login shells, a side that changes.
+import fc from 'fast-check';
+import { execFileSync, spawn } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer, text } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { remotePath } from '../../../src/ssh/remote';
+import { decoded, runScript, scriptText, type Exec } from '../../../src/ssh/remoteScript';
+import { syncProject, type SyncOptions } from '../../../src/sync/upload';
+import { tarParts } from '../../../src/sync/tarStream';
+import { FolderFiles } from './folderFiles';
+
+/** As sshd does it: the login shell gets the command as one word. */
+function execIn(shell: string): Exec {
+  return async (command, { stdin = '', encoding = 'utf8' } = {}) => {
+    const child = spawn(shell, ['-c', command]);
+    const isWhole = typeof stdin === 'string' || stdin instanceof Uint8Array;
+    const source = Readable.from(isWhole ? [Buffer.from(stdin)] : stdin);
+    child.stdin.on('error', () => undefined);
+    source.pipe(child.stdin);
+    const ended = new Promise<number>((resolve) => child.once('close', resolve));
+    const [stdout, stderr] = await Promise.all([buffer(child.stdout), text(child.stderr)]);
+    return { stdout: stdout.toString(encoding), stderr, exitCode: await ended };
+  };
+}
+
+const shells = ['/bin/sh', '/bin/bash', '/usr/bin/tcsh'].filter((shell) => fs.existsSync(shell));
+const isSoak = process.env['FURO_SOAK'] !== undefined;
+
+let root: string;
+beforeEach(() => (root = fs.mkdtempSync(join(tmpdir(), 'furo-command-'))));
+afterEach(() => {
+  fs.rmSync(root, { recursive: true, force: true });
+});
+
+let ticks = 0;
+
+/** Each edit happens in a second of its own, as people's do, and long ago. */
+function put(path: string, content: string | Buffer): void {
+  const file = join(root, path);
+  fs.mkdirSync(join(file, '..'), { recursive: true });
+  fs.writeFileSync(file, content);
+  const time = 1_700_000_000 + (ticks += 1);
+  fs.utimesSync(file, time, time);
+}
+
+function sync(exec: Exec, changes: Partial<SyncOptions> = {}) {
+  return syncProject({
+    files: new FolderFiles('/'),
+    exec,
+    localFolder: join(root, 'here'),
+    remoteFolder: remotePath(there()),
+    exclude: [],
+    strayAgeSeconds: 0,
+    ...changes,
+  });
+}
+
+const there = (): string => join(root, 'it’s "there" $HOME!');
+
+const equal = (): string =>
+  execFileSync('diff', ['-r', '--exclude=.furo', join(root, 'here'), there()]).toString();
+
+describe.each(shells)('with %s as login shell', (shell) => {
+  it('gives arguments back unchanged', async () => {
+    const echo = scriptText(decoded('a', 2), decoded('b', 3), 'printf "%s|%s" "$a" "$b";');
+    const word = fc.string({ unit: 'binary', maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(word, word, async (...words) => {
+        // No shell can hold a NUL, and none keeps line ends at the end of what a command printed.
+        const args = words.map((arg) => arg.replaceAll('\0', '').replace(/\n+$/, ''));
+        const answer = await runScript(execIn(shell), { script: echo, args });
+        expect(answer?.toString()).toBe(Buffer.from(args.join('|')).toString());
+      }),
+      { numRuns: isSoak ? 3_400 : 40 },
+    );
+  });
+
+  it('takes names that a shell, tar or sha256sum would read in their own way', async () => {
+    const names = [
+      "it's.py",
+      'a b',
+      '-rf',
+      '--',
+      '~',
+      '$(touch x)',
+      '`id`',
+      '!!',
+      'back\\slash',
+      '*',
+      '日本語 データ.jsonl',
+      'x'.repeat(120),
+      `${'漢'.repeat(60)}.txt`,
+      '=a%b',
+    ];
+    for (const name of names) {
+      put(`here/${name}`, name);
+      put(`here/new ${name}/deep/${name}`, name);
+    }
+    expect(await sync(execIn(shell))).toMatchObject({ uploaded: names.length * 2, kept: [] });
+    expect(equal()).toBe('');
+    expect(await sync(execIn(shell))).toMatchObject({ uploaded: 0, unchanged: names.length * 2 });
+    for (const name of names) put(`here/new ${name}/deep/${name}`, `${name} changed`);
+    for (const name of names) fs.rmSync(join(root, 'here', name));
+    const confirmRemovals = (): Promise<boolean> => Promise.resolve(true);
+    expect(await sync(execIn(shell), { confirmRemovals })).toMatchObject({
+      uploaded: names.length,
+      removed: names.length,
+    });
+    expect(equal()).toBe('');
+    const open = execFileSync('find', [there(), '-perm', '/077'], { encoding: 'utf8' });
+    expect(open).toBe('');
+  });
+});
+
+describe('a side that changes while a sync runs', () => {
+  /** Calls `change` once, just before the command that renames. */
+  function changing(change: () => void): Exec {
+    let isDone = false;
+    const exec = execIn('/bin/sh');
+    return (command, options) => {
+      if (command.includes('tar -x') && !isDone) {
+        isDone = true;
+        change();
+      }
+      return exec(command, options);
+    };
+  }
+
+  it('keeps an edit that came after the plan was made', async () => {
+    put('here/a.txt', 'one');
+    await sync(execIn('/bin/sh'));
+    put('here/a.txt', 'two');
+    const exec = changing(() => {
+      fs.writeFileSync(join(there(), 'a.txt'), 'theirs');
+    });
+    const { kept } = await sync(exec);
+    expect(kept).toMatchObject([{ path: 'a.txt', why: 'bothChanged' }]);
+    expect(fs.readFileSync(join(there(), 'a.txt'), 'utf8')).toBe('two');
+    expect(fs.readFileSync(join(there(), kept[0]?.copy ?? ''), 'utf8')).toBe('theirs');
+  });
+
+  it('keeps a file that appeared after the plan was made', async () => {
+    put('here/a.txt', 'one');
+    await sync(execIn('/bin/sh'));
+    put('here/b.txt', 'ours');
+    const { kept } = await sync(
+      changing(() => {
+        fs.writeFileSync(join(there(), 'b.txt'), 'theirs');
+      }),
+    );
+    expect(kept).toMatchObject([{ path: 'b.txt', why: 'bothChanged' }]);
+    expect(fs.readFileSync(join(there(), kept[0]?.copy ?? ''), 'utf8')).toBe('theirs');
+  });
+
+  it('plans again when another window wrote the manifest', async () => {
+    put('here/a.txt', 'one');
+    await sync(execIn('/bin/sh'));
+    put('here/a.txt', 'two');
+    const other = fs.readFileSync(join(there(), '.furo/manifest.json'), 'utf8');
+    const exec = changing(() => {
+      fs.writeFileSync(join(there(), '.furo/manifest.json'), `${other}\n`);
+    });
+    expect(await sync(exec)).toMatchObject({ uploaded: 1, kept: [] });
+    expect(fs.readdirSync(join(there(), '.furo/staging'))).toEqual([]);
+  });
+
+  it('gives up, with a reason, on a side that never rests', async () => {
+    put('here/a.txt', 'one');
+    await sync(execIn('/bin/sh'));
+    put('here/a.txt', 'two');
+    const inner = execIn('/bin/sh');
+    const exec: Exec = (command, options) => {
+      if (command.includes('tar -x')) fs.appendFileSync(join(there(), '.furo/manifest.json'), '\n');
+      return inner(command, options);
+    };
+    await expect(sync(exec)).rejects.toMatchObject({ reason: 'remoteBusy' });
+    expect(fs.readFileSync(join(there(), 'a.txt'), 'utf8')).toBe('one');
+  });
+
+  it('names the local file that changed while it was sent', async () => {
+    // The first ones are read before the command starts.
+    for (let index = 100; index < 300; index++) put(`here/f${String(index)}`, 'one');
+    const exec = changing(() => {
+      put('here/f299', 'ONE');
+    });
+    await expect(sync(exec)).rejects.toMatchObject({
+      reason: 'localFileChanged',
+      values: { path: 'f299' },
+    });
+    expect(fs.readdirSync(there())).toEqual(['.furo']);
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 200, kept: [] });
+  });
+});
+
+it('writes archives that the system’s tar reads back, whatever the sizes', async () => {
+  const sizes = [0, 1, 511, 512, 513, 70_000];
+  const members = sizes.map((size, index) => ({
+    path: `${'d/'.repeat(index * 30)}${index % 2 ? 'é' : 'e'}${String(size)}`,
+    mode: index % 2 ? 0o700 : 0o600,
+    content: Buffer.alloc(size, index),
+  }));
+  const parts: Buffer[] = [];
+  for await (const part of tarParts(members, 1_700_000_000)) parts.push(part);
+  execFileSync('tar', ['-xpf', '-', '-C', root], { input: Buffer.concat(parts) });
+  for (const { path, mode, content } of members) {
+    const file = join(root, path);
+    expect(fs.readFileSync(file).equals(content)).toBe(true);
+    expect(fs.statSync(file).mode & 0o777).toBe(mode);
+    expect(fs.statSync(file).mtimeMs).toBe(1_700_000_000_000);
+  }
+});
