@@ -1,6 +1,7 @@
 /**
  * `npm test`: sets up what is missing and runs every level of tests; `npm test -- unit python` runs some of them.
- * With CI=true a skipped test is a failure. Imports nothing that is installed, because it installs.
+ * With CI=true a skipped test is a failure. `npm run soak` runs the levels that have generated cases with all of them,
+ * for hours; `npm test` runs a bounded share. Imports nothing that is installed, because it installs.
  */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -27,16 +28,22 @@ const levels = {
   workbench: { needs: ['build', 'python', 'editors'], run: (env) => vitest('workbench', env) },
 };
 
+/** The levels with tests that look for FURO_SOAK. */
+const soakLevels = ['unit', 'e2e', 'sshd'];
+
 async function main() {
   checkNode();
-  const chosen = process.argv.slice(2);
+  const chosen = process.argv.slice(2).filter((word) => word !== '--soak');
+  const isSoak = process.argv.includes('--soak');
   const unknown = chosen.filter((name) => !(name in levels));
   if (unknown.length > 0)
     throw new Error(
       `There is no level ${unknown.join(', ')}; there are: ${Object.keys(levels).join(', ')}.`,
     );
-  const names = chosen.length > 0 ? chosen : Object.keys(levels);
+  const all = isSoak ? soakLevels : Object.keys(levels);
+  const names = chosen.length > 0 ? chosen : all;
   const env = await setUp(new Set(names.flatMap((name) => levels[name].needs ?? [])));
+  if (isSoak) env.FURO_SOAK = '1';
   await rm(output, { recursive: true, force: true });
   await mkdir(output, { recursive: true });
   const results = [];

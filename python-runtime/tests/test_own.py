@@ -20,7 +20,7 @@ from furo_infer._records import Record
 from furo_infer._replicas import Single
 from furo_infer._results import Answer
 from furo_infer.engines._commands import Command, Kind
-from furo_infer.engines._leader import REDONE
+from furo_infer.engines._leader import MOST_PADDING, REDONE
 from furo_infer.engines.own import OwnEngine
 
 
@@ -134,6 +134,27 @@ def test_the_cache_has_a_limit_and_the_youngest_rows_give_way(endless_model: Pat
     engine.worker.lead = watched  # type: ignore[method-assign]
     assert texts(answers(engine, records)) == expected
     assert max(held) <= 400
+
+
+def test_prompts_of_very_different_lengths_are_not_filled_up_to_the_longest(endless_model: Path) -> None:
+    records = [record(str(n), "fox " * words, max_new_tokens=4) for n, words in enumerate([90, 88, *[2] * 10])]
+    engine = load(endless_model, records, rows=12)
+    whole = engine.worker.lead
+    shapes: list[tuple[int, ...]] = []
+
+    def lead(command: Command, tokens: torch.Tensor | None) -> torch.Tensor | None:
+        if command.kind is Kind.PREFILL and tokens is not None:
+            shapes.append(tuple(tokens.shape))
+        return whole(command, tokens)
+
+    engine.worker.lead = lead  # type: ignore[method-assign]
+    requests = [engine.prepare(one) for one in records]
+    pile = Pile(requests)
+    engine.run(pile, Going())
+    assert [rows for rows, _ in shapes] == [2, 10]
+    padding = sum(rows * width for rows, width in shapes) - sum(one.tokens for one in requests)
+    assert padding <= 2 * MOST_PADDING
+    assert texts(pile.answers) == texts(answers(load(endless_model, records, rows=1), records))
 
 
 def test_one_bad_row_does_not_take_the_others_with_it(endless_model: Path) -> None:

@@ -22,11 +22,13 @@ from ._rows import BROKEN, Row, failed
 from ._tokens import Tokens, short
 from .base import Request, Watch, Work
 
-__all__ = ["REDONE", "Leader", "Limits", "Steps"]
+__all__ = ["MOST_PADDING", "REDONE", "Leader", "Limits", "Steps"]
 
 REDONE = "redone_in_float32"
 # Room in the cache grows by a quarter and at least by this, so that it is copied seldom.
 COLUMN_STEP = 64
+# Tokens of padding that one prefill may compute; a further prefill costs about as much as this.
+MOST_PADDING = 64
 NOT_FINITE = (
     "The model computed numbers that are not finite, in float32 too; its weights or this prompt are broken for it."
 )
@@ -166,15 +168,18 @@ class Leader:
             return [] if live else [self._alone.popleft()]
         limits = self._limits
         admitted: list[Request] = []
-        longest, widest = max((row.length for row in live), default=0), 0
+        longest, widest, used = max((row.length for row in live), default=0), 0, 0
         while len(live) + len(admitted) < limits.rows:
             request = self._again.popleft() if self._again else self._take_one(work)
             if request is None:
                 break
             longest, widest = max(longest, request.tokens), max(widest, request.tokens)
+            used += request.tokens
             count = len(live) + len(admitted) + 1
             full = limits.kv_tokens is not None and count * _rounded(longest + COLUMN_STEP) > limits.kv_tokens
-            if count > 1 and (full or (admitted and (len(admitted) + 1) * widest > limits.prefill_tokens)):
+            computed = (len(admitted) + 1) * widest
+            wide = computed > limits.prefill_tokens or computed - used > MOST_PADDING
+            if count > 1 and (full or (admitted and wide)):
                 self._again.appendleft(request)
                 break
             admitted.append(request)
