@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .._allocation import Allocation
 from .._job import Job
-from .._models import find_model
+from .._models import find_model, refuse_unpinned_code
 from .._records import Record
 from .._replicas import Shared
 from ._families import FAMILIES
@@ -32,7 +32,12 @@ def choose_backend(job: Job) -> str:
 
 
 def create_engine(job: Job, allocation: Allocation, shared: Shared, records: Sequence[Record]) -> Engine:
-    """The engine of `job`, not opened yet. torch is imported here and only when it is needed."""
+    """The engine of `job`, not opened yet. torch is imported here and only when it is needed.
+
+    Raises UsageError for a model with code of its own that may change from one run to the next.
+    """
+    if job.trust_remote_code and job.backend != "echo":
+        refuse_unpinned_code(job.model, job.revision)
     backend = choose_backend(job)
     if backend == "echo":
         return EchoEngine(allocation)
