@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from .._errors import DeviceError
+from ._busy import Busy
 from ._commands import OUT_OF_MEMORY, Command, Kind, command_size
 from ._links import Links
 from ._rows import Chance, choose
@@ -42,6 +43,7 @@ class Worker:
         self._pad_token = pad_token
         self._caches: dict[tuple[int, bool], SlabCache] = {}
         self._chances: dict[int, list[Chance | None]] = {}
+        self.busy = Busy(stage.device)
         self.steps = {Kind.PREFILL: 0, Kind.DECODE: 0}
         # Rows that were computed at decoding steps; with `steps` it says how full the batches were.
         self.rows_decoded = 0
@@ -148,7 +150,7 @@ class Worker:
             positions = torch.tensor(command.places, device=device)[:, None]
             self.rows_decoded += len(command.places)
         self.steps[command.kind] += 1
-        with in_float32(self._stage.weighted if command.wide else ()):
+        with self.busy.step(), in_float32(self._stage.weighted if command.wide else ()):
             hidden = self._stage.forward(given.to(device), positions, cache)
             return self._logits(command, hidden) if self._links.place.is_last else hidden
 

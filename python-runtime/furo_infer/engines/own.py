@@ -15,6 +15,7 @@ from .._allocation import Allocation
 from .._errors import ModelError, UsageError
 from .._footprint import Footprint, cut_by_bytes, read_footprint
 from .._job import Job
+from .._measures import Measures
 from .._plan import MOST_ROWS, Machine, Wish, make_plan
 from .._records import Record
 from .._replicas import Shared, StoreShared
@@ -128,6 +129,12 @@ class OwnEngine:
 
     def peak_bytes(self) -> int:
         return peak_bytes(self._device)
+
+    def measure(self) -> Measures:
+        if self._mesh.stages == 1 or self._worker is None:
+            return Measures(self.peak_bytes())
+        place = self._mesh.place(self._allocation.rank)[1]
+        return Measures(self.peak_bytes(), place.stage, self._worker.busy.idle())
 
     def _fit_memory(self, footprint: Footprint) -> None:
         """As many rows as the caches of all GPUs hold: counted, not tried, so that every process knows the same."""
