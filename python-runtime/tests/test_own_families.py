@@ -13,8 +13,9 @@ import torch
 from families import CONFIGS, LAYERS, make_family, reference, set_end_tokens
 from rendezvous import RendezvousLinks, Replica
 
-from furo_infer._footprint import OWN_FAMILIES, cut_by_bytes, read_footprint
+from furo_infer._footprint import cut_by_bytes, read_footprint
 from furo_infer._job import Generation, Job
+from furo_infer._own_families import OWN_FAMILIES
 from furo_infer._prompts import conversation_of
 from furo_infer._records import Record
 from furo_infer._results import Answer

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import ModelError
+from .._own_families import own_family
 
 __all__ = ["FAMILIES", "Family", "family_of", "layer_windows"]
 
@@ -95,12 +96,18 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def family_of(config: Any) -> tuple[str, Family]:
-    """The family of a transformers configuration of the text model. Raises ModelError for one that is not known."""
-    name = str(config.model_type)
-    if name not in FAMILIES:
+    """The family of a transformers configuration, of the whole model or of its text part. Raises ModelError for one
+    that the own engine does not run."""
+    if getattr(config, "quantization_config", None):
         raise ModelError(
             "familyUnknown",
-            f'The own engine does not know the family "{name}"; it knows {", ".join(FAMILIES)}. '
+            'The own engine does not run quantized weights. Set "backend" to "transformers" (--backend transformers).',
+        )
+    name = own_family({"model_type": config.model_type})
+    if name is None:
+        raise ModelError(
+            "familyUnknown",
+            f'The own engine does not know the family "{config.model_type}"; it knows {", ".join(FAMILIES)}. '
             'Set "backend" to "transformers" (--backend transformers), which runs any model on the GPUs of one node.',
         )
     if name == "gpt2" and getattr(config, "scale_attn_by_inverse_layer_idx", False):

@@ -71,8 +71,8 @@ class OwnEngine:
     def open(self) -> None:
         tokens = self._tokens = Tokens(self._job)
         self._grammar = Grammar(tokens)
+        family_of(tokens.config)
         config = tokens.config.get_text_config()
-        family_of(config)
         self._device = device = choose_device(self._job.device, self._allocation)
         self._dtype = choose_dtype(self._job.dtype, device, config)
         footprint = read_footprint(tokens.folder, str(self._dtype).removeprefix("torch."))
