@@ -20,7 +20,7 @@ from .._plan import MOST_ROWS, Machine, Wish, make_plan
 from .._records import Record
 from .._replicas import Shared, StoreShared
 from ._devices import choose_device, choose_dtype, device_name, device_notes, peak_bytes
-from ._families import family_of
+from ._families import family_of, turns_with_length
 from ._grammar import Grammar
 from ._leader import Leader, Limits
 from ._links import Alone, Links
@@ -79,6 +79,7 @@ class OwnEngine:
         self._mesh = _mesh(self._job, self._allocation, footprint, device)
         self._cuts = cut_by_bytes(footprint, self._mesh.stages)
         self._limits.micro_batches = self._mesh.stages
+        self._limits.in_pieces = not turns_with_length(config)
         if device.type == "cuda":
             self._fit_memory(footprint)
 
