@@ -53,9 +53,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a job asks for. `tokens` of prompt and answer of a long record; what is None is planned."""
+    """What a job asks for. `tokens` of prompt and answer of a long record; `has_longer` that a prompt of a single one
+    may be longer than what is computed at once. What is None is planned."""
 
     tokens: int = LEAST_TOKENS
+    has_longer: bool = False
     rows: int | None = None
     replicas: int | None = None
     stages: int | None = None
@@ -160,7 +162,8 @@ def _lay(footprint: Footprint, machine: Machine, wish: Wish, stages: int, parts:
     cuts = cut_by_bytes(footprint, min(stages, footprint.layers))
     stages = len(cuts)
     usable = int(machine.gpu_bytes * (1 - FRAGMENTED_SHARE)) - FIXED_BYTES
-    activations = _activation_bytes(footprint, parts, wish.tokens)
+    in_pieces = wish.has_longer or wish.tokens > PREFILL_TOKENS
+    activations = _activation_bytes(footprint, parts, in_pieces=in_pieces)
     rows_at_most = wish.rows or MOST_ROWS
     fullest: tuple[float, int, int] | None = None
     for first, last in zip(cuts, (*cuts[1:], footprint.layers), strict=True):
@@ -184,12 +187,12 @@ def _lay(footprint: Footprint, machine: Machine, wish: Wish, stages: int, parts:
     return Plan(1, stages, parts, cuts, rows, kv_tokens, gpu, (), tuple(problems))
 
 
-def _activation_bytes(footprint: Footprint, parts: int, tokens: int) -> int:
+def _activation_bytes(footprint: Footprint, parts: int, *, in_pieces: bool) -> int:
     """Of the largest piece of a prefill: 4 x hidden + 3 x intermediate numbers a token, and the expanded keys and
-    values of one layer; for rows of more `tokens`, and for Gemma 2 with its capped scores, also a tile of scores."""
+    values of one layer; where prompts come `in_pieces`, and for the capped scores of Gemma 2, a tile of scores too."""
     each = 4 * footprint.hidden_size + 3 * footprint.intermediate_size // parts
     expanded = 2 * footprint.attention_heads * footprint.head_dim // parts
-    tile = TILE_COPIES * TILE_BYTES if tokens > PREFILL_TOKENS or footprint.family == "gemma2" else 0
+    tile = TILE_COPIES * TILE_BYTES if in_pieces or footprint.family == "gemma2" else 0
     return PREFILL_TOKENS * (each + expanded) * footprint.dtype_bytes + tile
 
 

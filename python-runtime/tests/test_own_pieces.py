@@ -105,7 +105,7 @@ def test_pieces_give_the_tokens_of_generate(made: Made, family: str, stages: int
 
 def test_memory_that_ends_in_the_middle_of_a_prompt_loses_nothing(made: Made) -> None:
     folder, tokens, records, expected = made("mistral")
-    failures = [2, 9]
+    failures = [2]  # at the third piece of the first long prompt, while a short row is in use
 
     def alter(worker: Worker) -> None:
         forward = worker._stage.forward
@@ -121,14 +121,11 @@ def test_memory_that_ends_in_the_middle_of_a_prompt_loses_nothing(made: Made) ->
 
         worker._stage.forward = fragile  # type: ignore[method-assign]
 
-    # The first short one keeps a row in use, so that a long one is not given up as too large alone.
-    held = [record for record in records if record.id in ("0", "2", "4")]
+    held = records[:3]
     answers = answers_of(Alone(), folder, tokens, held, 1, (0,), alter=alter, prefill_tokens=PIECE)
     assert answers is not None
-    for record in held:
-        answer = answers[record.id]
-        assert answer.text == expected[int(record.id)] or answer.error is not None
-    assert len(failures) < 2
+    assert not failures
+    assert [answers[record.id].text for record in held] == expected[:3]
 
 
 class Largest(TorchDispatchMode):
@@ -186,5 +183,6 @@ def test_the_plan_counts_the_largest_piece_and_not_the_prompt(made: Made) -> Non
         for tokens in (PREFILL_TOKENS, 4 * PREFILL_TOKENS, 16 * PREFILL_TOKENS)
     )
     assert long == longer == short + TILE_COPIES * TILE_BYTES
+    assert make_plan(footprint, Machine(), Wish(has_longer=True)).gpu.activations == long
     capped = read_footprint(made("gemma2")[0])
     assert make_plan(capped, Machine(), Wish()).gpu.activations > TILE_COPIES * TILE_BYTES

@@ -16,7 +16,7 @@ from .._errors import ModelError, UsageError
 from .._footprint import Footprint, cut_by_bytes, read_footprint
 from .._job import Job
 from .._measures import Measures
-from .._plan import MOST_ROWS, Machine, Wish, make_plan
+from .._plan import MOST_ROWS, PREFILL_TOKENS, Machine, Wish, make_plan
 from .._records import Record
 from .._replicas import Shared, StoreShared
 from ._devices import choose_device, choose_dtype, device_name, device_notes, peak_bytes
@@ -140,7 +140,13 @@ class OwnEngine:
     def _fit_memory(self, footprint: Footprint) -> None:
         """As many rows as the caches of all GPUs hold: counted, not tried, so that every process knows the same."""
         machine = _machine(self._allocation, self._device)
-        wish = Wish(rows=self._job.batch.rows, stages=self._mesh.stages, tensor_parallel=self._mesh.parts, replicas=1)
+        wish = Wish(
+            rows=self._job.batch.rows,
+            has_longer=(footprint.context_tokens or PREFILL_TOKENS + 1) > PREFILL_TOKENS,
+            replicas=1,
+            stages=self._mesh.stages,
+            tensor_parallel=self._mesh.parts,
+        )
         plan = make_plan(footprint, machine, wish)
         self._limits.rows = self._job.batch.rows or MOST_ROWS
         self._limits.kv_tokens = max(plan.kv_tokens // self._mesh.stages, 1)
