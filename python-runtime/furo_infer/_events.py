@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from ._errors import EXIT_INTERRUPTED, OutputError
 from ._files import LineFile
 
 __all__ = ["Counts", "Events", "say", "warn"]
@@ -108,6 +109,27 @@ class Events:
             self._last_said = now
             left = "" if eta is None else f", about {_duration(eta)} left"
             say(f"{counts.ended}/{counts.total} records, {counts.failed} failed, {rate:g} tokens/s{left}")
+
+    def interrupted(self, signal_name: str) -> None:
+        counts = self.counts
+        self.emit(
+            "interrupted",
+            done=counts.done,
+            failed=counts.failed,
+            total=counts.total,
+            signal=signal_name,
+            exit_code=EXIT_INTERRUPTED,
+        )
+        say(
+            f"Stopped by {signal_name} with {counts.ended} of {counts.total} records done. "
+            "Run the same job again to go on."
+        )
+
+    def failed(self, reason: str, message: str, exit_code: int) -> None:
+        try:
+            self.emit("failed", reason=reason, message=message, exit_code=exit_code)
+        except OutputError:
+            return  # A full disk is why we end; the message on stderr and the exit code still tell it.
 
     def tokens_per_second(self, tokens_in_flight: int = 0) -> float:
         seconds = self.generating_seconds()

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import ModelError
+from ._own_families import DEFAULTS, is_of_images, own_family
 
-__all__ = ["OWN_FAMILIES", "Footprint", "cut_by_bytes", "read_footprint"]
+__all__ = ["Footprint", "cut_by_bytes", "read_footprint"]
 
 INDEX = "model.safetensors.index.json"
 # A header of this size would describe a million tensors; more is a damaged file.
@@ -27,8 +28,6 @@ LAYER = re.compile(r"(?:^|\.)(?:layers|h)\.(\d+)\.")
 EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte)\.weight$")
 POSITIONS = re.compile(r"(?:^|\.)wpe\.weight$")
 HEAD = re.compile(r"(?:^|\.)lm_head\.weight$")
-# Families that the own engine divides among GPUs; engines/_families.py has the same names (a test compares them).
-OWN_FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "phi3", "gpt2", "mixtral")
 DTYPE_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 
 
@@ -36,8 +35,8 @@ DTYPE_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 class Footprint:
     """Sizes of one model, weights in the number format it will run in (`dtype_bytes` each). `layer_bytes` has one
     entry a layer; `windows` the sliding window of each layer in tokens, None for full attention. `from_files` is
-    False where the weight files are absent and the configuration alone was counted. `position_bytes` are the learned
-    positions of GPT-2, which every stage and every part holds whole."""
+    False where the configuration alone was counted; `is_own` says that the own engine runs it, of a model that also
+    knows images the text part alone. `position_bytes` are GPT-2's, whole in every stage and part."""
 
     family: str
     dtype_bytes: int
@@ -56,6 +55,7 @@ class Footprint:
     windows: tuple[int | None, ...]
     context_tokens: int | None
     from_files: bool
+    is_own: bool
 
     @property
     def layers(self) -> int:
@@ -66,10 +66,6 @@ class Footprint:
         """Of the whole model, a tied last matrix counted once."""
         head = 0 if self.tied else self.head_bytes
         return sum(self.layer_bytes) + self.embedding_bytes + head + self.norm_bytes + self.position_bytes
-
-    @property
-    def is_own(self) -> bool:
-        return self.family in OWN_FAMILIES
 
     def kv_bytes(self, first: int, last: int, tokens: int, parts: int = 1) -> int:
         """Keys and values of one row of `tokens` in layers `first` to `last` (excluded), on one of `parts` GPUs:
@@ -92,9 +88,13 @@ def read_footprint(folder: Path, dtype: str = "float16") -> Footprint:
     """Raises ModelError when there is no configuration, or a weight file is missing or damaged."""
     config = _read_config(folder)
     text = {**config, **config["text_config"]} if isinstance(config.get("text_config"), dict) else config
-    family = str(text.get("model_type") or "unknown")
+    own = own_family(config)
+    family = own or str(config.get("model_type") or "unknown")
+    text = {**DEFAULTS.get(family, {}), **text}
     size = DTYPE_BYTES[dtype]
     tensors = _tensors(folder)
+    if own is not None:
+        tensors = {name: count for name, count in tensors.items() if not is_of_images(name)}
     counts = _from_files(tensors, text) if tensors else _from_config(text)
     layers, embedding, head, norm, positions = counts
     tied = bool(text.get("tie_word_embeddings", family in ("gemma2", "gemma3_text", "gpt2")))
@@ -120,6 +120,7 @@ def read_footprint(folder: Path, dtype: str = "float16") -> Footprint:
         windows=_windows(text, family, len(layers)),
         context_tokens=text.get("max_position_embeddings") or text.get("n_positions"),
         from_files=bool(tensors),
+        is_own=own is not None,
     )
 
 

@@ -104,8 +104,10 @@ def _read_config(name: str, revision: str | None, *, trust_remote_code: bool) ->
     """The configuration alone: of a hub model nothing else is downloaded."""
     import transformers
 
-    from ._models import find_model, may_be_hub_name
+    from ._models import find_model, may_be_hub_name, refuse_unpinned_code
 
+    if trust_remote_code:
+        refuse_unpinned_code(name, revision)
     transformers.logging.set_verbosity_error()
     folder = Path(name).expanduser()
     where = str(find_model(name, revision)) if folder.is_dir() or not may_be_hub_name(name) else name

@@ -5,15 +5,17 @@ Knows where models lie; does not load them. Never imports torch.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from ._errors import ModelError
+from ._errors import ModelError, UsageError
 
-__all__ = ["find_model", "may_be_hub_name"]
+__all__ = ["find_model", "may_be_hub_name", "refuse_unpinned_code"]
 
 # Weights as safetensors or torch files, and all the small text files; no other framework's weights.
 WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model", "*.py")
 OLD_WEIGHTS = ("*.bin", "*.bin.index.json")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def find_model(name: str, revision: str | None) -> Path:
@@ -34,6 +36,20 @@ def find_model(name: str, revision: str | None) -> Path:
             "Check the path, or give a hub name such as owner/model.",
         )
     return _from_hub(name, revision)
+
+
+def refuse_unpinned_code(name: str, revision: str | None) -> None:
+    """For a model whose own Python code is to run: raises UsageError unless it is a folder here, whose code can be read
+    before, or a commit of the hub, which cannot change. A branch or a tag can."""
+    if Path(name).expanduser().is_dir() or (revision is not None and COMMIT.fullmatch(revision)):
+        return
+    given = "no revision is named" if revision is None else f'the revision "{revision}" can be moved'
+    raise UsageError(
+        "revisionUnpinned",
+        f"The Python code of the model {name} is not run: trust_remote_code is set, but {given}, so that it may "
+        "not be the code that was looked at. Read it, then set the revision to its commit (40 hexadecimal digits), "
+        "or give the path of a folder that holds the model.",
+    )
 
 
 def may_be_hub_name(name: str) -> bool:

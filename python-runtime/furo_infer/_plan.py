@@ -18,6 +18,7 @@ __all__ = [
     "GIB",
     "MOST_ROWS",
     "PREFILL_TOKENS",
+    "TILE_BYTES",
     "GpuBytes",
     "Machine",
     "Plan",
@@ -31,7 +32,11 @@ HOUR = 3600
 # CUDA context, NCCL and cuBLAS work spaces; and what fragmentation keeps from use. 32 GiB leave 28.4 GiB.
 FIXED_BYTES = GIB
 FRAGMENTED_SHARE = 0.08
+# Tokens of prompts that are computed at once; a longer prompt comes in pieces. Those behind the first attend to the
+# cache, some at a time, so that their scores in float32 take TILE_BYTES; beside these there are two copies of them.
 PREFILL_TOKENS = 4096
+TILE_BYTES = 128 << 20
+TILE_COPIES = 3
 # A layout is worth its GPUs when so much fits beside the weights: 16 rows of 2048 tokens in each micro-batch.
 LEAST_ROWS, LEAST_TOKENS = 16, 2048
 MOST_ROWS = 128
@@ -48,9 +53,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a job asks for. `tokens` of prompt and answer of a long record; what is None is planned."""
+    """What a job asks for. `tokens` of prompt and answer of a long record; `has_longer` that a prompt of a single one
+    may be longer than what is computed at once. What is None is planned."""
 
     tokens: int = LEAST_TOKENS
+    has_longer: bool = False
     rows: int | None = None
     replicas: int | None = None
     stages: int | None = None
@@ -155,7 +162,8 @@ def _lay(footprint: Footprint, machine: Machine, wish: Wish, stages: int, parts:
     cuts = cut_by_bytes(footprint, min(stages, footprint.layers))
     stages = len(cuts)
     usable = int(machine.gpu_bytes * (1 - FRAGMENTED_SHARE)) - FIXED_BYTES
-    activations = _activation_bytes(footprint, parts)
+    in_pieces = wish.has_longer or wish.tokens > PREFILL_TOKENS
+    activations = _activation_bytes(footprint, parts, in_pieces=in_pieces)
     rows_at_most = wish.rows or MOST_ROWS
     fullest: tuple[float, int, int] | None = None
     for first, last in zip(cuts, (*cuts[1:], footprint.layers), strict=True):
@@ -179,12 +187,13 @@ def _lay(footprint: Footprint, machine: Machine, wish: Wish, stages: int, parts:
     return Plan(1, stages, parts, cuts, rows, kv_tokens, gpu, (), tuple(problems))
 
 
-def _activation_bytes(footprint: Footprint, parts: int) -> int:
-    """Of the largest prefill: 4 x hidden + 3 x intermediate numbers a token, and the expanded keys and values of one
-    layer."""
+def _activation_bytes(footprint: Footprint, parts: int, *, in_pieces: bool) -> int:
+    """Of the largest piece of a prefill: 4 x hidden + 3 x intermediate numbers a token, and the expanded keys and
+    values of one layer; where prompts come `in_pieces`, and for the capped scores of Gemma 2, a tile of scores too."""
     each = 4 * footprint.hidden_size + 3 * footprint.intermediate_size // parts
     expanded = 2 * footprint.attention_heads * footprint.head_dim // parts
-    return PREFILL_TOKENS * (each + expanded) * footprint.dtype_bytes
+    tile = TILE_COPIES * TILE_BYTES if in_pieces or footprint.family == "gemma2" else 0
+    return PREFILL_TOKENS * (each + expanded) * footprint.dtype_bytes + tile
 
 
 def _as_asked(footprint: Footprint, machine: Machine, wish: Wish) -> Plan:

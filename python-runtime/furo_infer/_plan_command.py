@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ def run(chosen: argparse.Namespace) -> int:
     longest = sorted(prompts)[int(0.99 * (len(prompts) - 1))] + new_tokens if prompts else LEAST_TOKENS
     machine = Machine(chosen.max_nodes, chosen.gpus_per_node, chosen.gpu_memory)
     layout = job.layout
-    wish = Wish(longest, job.batch.rows, layout.replicas, layout.stages, layout.tensor_parallel)
+    wish = Wish(longest, rows=job.batch.rows, **dataclasses.asdict(layout))
     plan = make_plan(footprint, machine, wish)
     seconds, rate = estimate_seconds(footprint, plan, prompts, new_tokens)
     limit = -(-int(seconds * SAFETY) // ELAPSE_STEP_SECONDS) * ELAPSE_STEP_SECONDS if prompts else None

@@ -14,19 +14,19 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
 from ._allocation import Allocation
 from ._errors import DeviceError, FuroInferError
+from ._measures import Measures
 
-__all__ = ["Shared", "Single", "StoreShared", "cause_of", "join", "watch_failures"]
+__all__ = ["BEAT_SECONDS", "Shared", "Single", "StoreShared", "cause_of", "join"]
 
 # The model files may come slowly to some node; after this a process that has not come is taken as lost.
 MEETING_SECONDS = 600.0
 POLL_SECONDS = 0.2
-WATCH_SECONDS = 0.5
 # A process that tells no sign of life for so long is taken as lost, with its node or its connection.
 SILENT_SECONDS = float(os.environ.get("FURO_SILENT_SECONDS") or 120)
 BEAT_SECONDS = min(5.0, SILENT_SECONDS / 4)
@@ -49,6 +49,14 @@ class Shared(Protocol):
 
     def totals(self) -> tuple[int, int, int, int]:
         """done, failed, tokens, tokens_in of all processes."""
+        ...
+
+    def measure_with(self, measure: Callable[[], Measures]) -> None:
+        """How this process measures; asked now and then, from another thread."""
+        ...
+
+    def measures(self) -> list[Measures]:
+        """By rank 0: the latest of each process that has told any."""
         ...
 
     def leave(self, peak_bytes: int) -> None:
@@ -75,13 +83,14 @@ class Shared(Protocol):
 
 
 class Single:
-    """One process: nothing to share."""
+    """One process."""
 
     def __init__(self) -> None:
         self._order: Sequence[int] = ()
         self._next = 0
         self._totals = [0, 0, 0, 0]
         self._peaks: list[int] = []
+        self._measure: Callable[[], Measures] | None = None
 
     def publish(self, order: Sequence[int]) -> None:
         self._order = order
@@ -99,8 +108,13 @@ class Single:
         self._totals = [old + new for old, new in zip(self._totals, (done, failed, tokens, tokens_in), strict=True)]
 
     def totals(self) -> tuple[int, int, int, int]:
-        done, failed, tokens, tokens_in = self._totals
-        return done, failed, tokens, tokens_in
+        return self._totals[0], self._totals[1], self._totals[2], self._totals[3]
+
+    def measure_with(self, measure: Callable[[], Measures]) -> None:
+        self._measure = measure
+
+    def measures(self) -> list[Measures]:
+        return [] if self._measure is None else [self._measure()]
 
     def leave(self, peak_bytes: int) -> None:
         self._peaks = [peak_bytes]
@@ -130,6 +144,7 @@ class StoreShared:
         self._processes = processes
         self._order: Sequence[int] | None = None
         self._heard: dict[int, tuple[int, float]] = {}
+        self._measure: Callable[[], Measures] | None = None
         self._left = threading.Event()
         store.set(f"host {rank}", socket.gethostname())
         self._beats = threading.Thread(target=self._beat, name="beats", daemon=True)
@@ -165,13 +180,21 @@ class StoreShared:
         )
         return done, failed, tokens, tokens_in
 
+    def measure_with(self, measure: Callable[[], Measures]) -> None:
+        self._measure = measure
+
+    def measures(self) -> list[Measures]:
+        own = [] if self._measure is None else [self._measure()]
+        names = (f"measures {rank}" for rank in range(1, self._processes))
+        return own + [Measures.from_text(self.store.get(name)) for name in names if self.store.check([name])]
+
     def leave(self, peak_bytes: int) -> None:
         self._left.set()
         self.store.set(f"peak {self._rank}", str(peak_bytes))
         self.store.add("left", 1)
 
     def peaks(self) -> list[int]:
-        names = [f"peak {rank}" for rank in range(self._processes)]
+        names = (f"peak {rank}" for rank in range(self._processes))
         return [int(self.store.get(name)) for name in names if self.store.check([name])]
 
     def wait_for_all(self, goes_on: Callable[[], bool]) -> bool:
@@ -212,13 +235,16 @@ class StoreShared:
         return None
 
     def _beat(self) -> None:
-        """By all but rank 0: tells that this process lives. Ends it when rank 0, which holds the store, is silent."""
+        """By all but rank 0: tells that this process lives and what it measures. Ends it when rank 0, which holds the
+        store, is silent."""
         while not self._left.wait(BEAT_SECONDS):
             limit = threading.Timer(SILENT_SECONDS, _leave_alone)
             limit.daemon = True
             limit.start()
             with contextlib.suppress(RuntimeError):  # a broken connection is told by whoever works with it
                 self.store.add(f"beat {self._rank}", 1)
+                if self._measure is not None:
+                    self.store.set(f"measures {self._rank}", self._measure().to_text())
             limit.cancel()
 
     def _raise_if_failed(self) -> None:
@@ -236,30 +262,6 @@ SILENT = (
 def _leave_alone() -> None:
     print(f"furo_infer: error: Rank 0 failed: {SILENT.format(SILENT_SECONDS)}", file=sys.stderr, flush=True)
     os._exit(DeviceError.exit_code)
-
-
-@contextlib.contextmanager
-def watch_failures(shared: Shared, on_lost: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """Within the block, calls `on_lost` from a thread as soon as another process has failed: the main thread of rank 0
-    may wait for a tensor that never comes."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(WATCH_SECONDS):
-            cause = shared.failure()
-            if cause is not None and cause["rank"] != 0:
-                on_lost(cause)
-
-    if isinstance(shared, Single):
-        yield
-        return
-    watcher = threading.Thread(target=watch, name="failures", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()  # rank 0 holds the store, so no call of the thread waits for long
 
 
 def cause_of(error: Exception, rank: int, host: str | None = None) -> dict[str, object]:

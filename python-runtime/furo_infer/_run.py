@@ -18,14 +18,16 @@ from ._allocation import Allocation
 from ._deadline import Deadline
 from ._errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_OK, FuroInferError, Interrupted, OutputError
 from ._events import Counts, Events, say, warn
+from ._failures import watch_failures
 from ._files import LineFile, make_folder
 from ._job import Job
 from ._manifest import Manifest
+from ._measures import highest_peak, stage_idle
 from ._merge import merge_results
 from ._models import find_model
 from ._prompts import PromptRefused
 from ._records import Record, read_records
-from ._replicas import Shared, cause_of, join, watch_failures
+from ._replicas import BEAT_SECONDS, Shared, cause_of, join
 from ._results import Answer, Results
 from ._signals import StopSignals
 from ._stream import Nothing, Stops, Stream
@@ -64,49 +66,27 @@ def _lead_job(job: Job, allocation: Allocation, shared: Shared) -> int:
         events = Events(file, Counts(total=0))
         with (
             watch_failures(shared, lambda cause: _end_with(events, cause)),
-            StopSignals(lambda name: _tell_interrupted(events, name)) as signals,
+            StopSignals(events.interrupted) as signals,
         ):
             try:
                 return _Run(job, allocation, shared, events, signals).go()
             except Interrupted as error:
-                _tell_interrupted(events, error.signal_name)
+                events.interrupted(error.signal_name)
                 raise
             except FuroInferError as error:
-                _tell_failed(events, error.reason, error.message, error.exit_code)
+                events.failed(error.reason, error.message, error.exit_code)
                 raise
             except Exception as error:
-                _tell_failed(events, "defect", f"{type(error).__name__}: {error}", 1)
+                events.failed("defect", f"{type(error).__name__}: {error}", 1)
                 raise
 
 
 def _end_with(events: Events, cause: dict[str, Any]) -> None:
     """Ends this process because another one failed."""
     message = f"Rank {cause['rank']} on {cause['host']} failed: {cause['message']}"
-    _tell_failed(events, str(cause["reason"]), message, int(cause["exit_code"]))
+    events.failed(str(cause["reason"]), message, int(cause["exit_code"]))
     print(f"furo_infer: error: {message}", file=sys.stderr, flush=True)
     os._exit(int(cause["exit_code"]))
-
-
-def _tell_interrupted(events: Events, signal_name: str) -> None:
-    counts = events.counts
-    events.emit(
-        "interrupted",
-        done=counts.done,
-        failed=counts.failed,
-        total=counts.total,
-        signal=signal_name,
-        exit_code=EXIT_INTERRUPTED,
-    )
-    say(
-        f"Stopped by {signal_name} with {counts.ended} of {counts.total} records done. Run the same job again to go on."
-    )
-
-
-def _tell_failed(events: Events, reason: str, message: str, exit_code: int) -> None:
-    try:
-        events.emit("failed", reason=reason, message=message, exit_code=exit_code)
-    except OutputError:
-        return  # A full disk is why we end; the message on stderr and the exit code still tell it.
 
 
 def _help(job: Job, allocation: Allocation, shared: Shared) -> int:
@@ -117,6 +97,7 @@ def _help(job: Job, allocation: Allocation, shared: Shared) -> int:
         engine.open()
         if len(shared.order()) > 0:
             loaded = engine.load()
+            shared.measure_with(engine.measure)
             deadline = Deadline.of(job.elapse_seconds, os.environ)
             results = Results(job.output, (), job, replica=engine.replica) if engine.leads else None
             try:
@@ -143,7 +124,7 @@ class _Run:
         self._deadline = Deadline.of(job.elapse_seconds, os.environ)
         self._loaded = Loaded("none", "none")
         self._counted = (0, 0, 0, 0)
-        self._last_refresh = float("-inf")
+        self._last_refresh = self._last_measured = float("-inf")
         self._stopped_at = 0.0
 
     def go(self) -> int:
@@ -209,6 +190,7 @@ class _Run:
         stream.on_failed = lambda identity, code, message: self._events.emit(
             "record_failed", id=identity, code=code, message=message
         )
+        shared.measure_with(engine.measure)
         self._events.start_generating()
         engine.run(stream, self)
         shared.leave(engine.peak_bytes())
@@ -258,6 +240,10 @@ class _Run:
         counts.tokens += totals[2] - before[2]
         counts.tokens_in += totals[3] - before[3]
         self._counted = totals
+        if time.monotonic() - self._last_measured >= BEAT_SECONDS:
+            self._last_measured = time.monotonic()
+            measures = self._shared.measures()
+            self._events.measured(highest_peak(measures), stage_idle(measures))
         self._events.progress(batch_ended=totals[:2] != before[:2])
 
     def _finish(self, results: Results) -> None:

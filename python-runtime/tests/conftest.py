@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     import torch
     import transformers
 
+    torch.set_num_threads(1)  # these models are too small for two, and threads without a core wait for each other
     unfit = {"without_gpu" if torch.cuda.is_available() else "gpu"}
     unfit |= set() if os.environ.get("FURO_WHEELS") else {"wheels"}
     unfit |= set() if int(transformers.__version__.split(".")[0]) >= 5 else {"newest"}

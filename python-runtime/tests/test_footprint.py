@@ -11,8 +11,7 @@ from checkpoints import QWEN3_235B, dense, shapes_of, write_checkpoint, write_co
 from families import CONFIGS, make_family
 
 from furo_infer._errors import ModelError
-from furo_infer._footprint import OWN_FAMILIES, Footprint, cut_by_bytes, read_footprint
-from furo_infer.engines._families import FAMILIES
+from furo_infer._footprint import Footprint, cut_by_bytes, read_footprint
 
 GIB = 2**30
 SMALL = dense("llama", 64, 96, 6, 4, 1000, head_dim=16, num_key_value_heads=2)
@@ -49,10 +48,6 @@ def test_windows_are_those_of_transformers(real: dict[str, Path], family: str) -
     expected = layer_windows(AutoConfig.from_pretrained(real[family]).get_text_config())
     assert read_footprint(real[family]).windows == expected
     assert (set(expected) == {None}) == (family in ("llama", "llama-tied", "qwen3", "gpt2", "mixtral"))
-
-
-def test_knows_the_families_of_the_own_engine() -> None:
-    assert set(OWN_FAMILIES) == set(FAMILIES)
 
 
 def test_width_of_the_checkpoint_does_not_count(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ import torch
 from families import CONFIGS, LAYERS, make_family, reference, set_end_tokens
 from rendezvous import RendezvousLinks, Replica
 
-from furo_infer._footprint import OWN_FAMILIES, cut_by_bytes, read_footprint
+from furo_infer._footprint import cut_by_bytes, read_footprint
 from furo_infer._job import Generation, Job
+from furo_infer._own_families import OWN_FAMILIES
+from furo_infer._plan import PREFILL_TOKENS
 from furo_infer._prompts import conversation_of
 from furo_infer._records import Record
 from furo_infer._results import Answer
@@ -107,6 +109,7 @@ def answers_of(
     cuts: tuple[int, ...],
     dtype: torch.dtype = torch.float32,
     alter: Callable[[Worker], None] | None = None,
+    prefill_tokens: int = PREFILL_TOKENS,
 ) -> dict[str, Answer] | None:
     """What one process of a replica does; the answers where it leads. `alter` changes the worker before it begins."""
     config = tokens.config.get_text_config()
@@ -130,7 +133,7 @@ def answers_of(
         return chosen
 
     pile = Pile([tokens.prepare(record) for record in records])
-    limits = Limits(rows=ROWS, micro_batches=micro_batches)
+    limits = Limits(rows=ROWS, micro_batches=micro_batches, prefill_tokens=prefill_tokens)
     by_itself = isinstance(links, Alone)
     widens = dtype != torch.float32
     leader = Leader(

@@ -23,6 +23,8 @@ MISTRAL_24B = dense("mistral", 5120, 32768, 40, 32, 131072)
 QWEN3_32B = dense("qwen3", 5120, 25600, 64, 64, 151936)
 MIXTRAL = dense("mixtral", 4096, 14336, 32, 32, 32000, num_local_experts=8)
 LLAMA_70B = dense("llama", 8192, 28672, 80, 64, 128256)
+# No published model: the shape of Llama-70B with a narrower MLP, for the largest that one node holds.
+DENSE_50B = dense("llama", 8192, 18176, 80, 64, 128256)
 MISTRAL_123B = dense("mistral", 12288, 28672, 88, 96, 32768)
 USABLE = 0.92 * 32 - 1  # GiB of a V100: 8 % are lost between allocations, 1 GiB is the libraries'
 
@@ -34,6 +36,7 @@ TABLE = [
     pytest.param(MISTRAL_24B, 44.0, (2, 1, 2), 79, "cx-single", 1, id="24B"),
     pytest.param(QWEN3_32B, 61.0, (1, 1, 4), 211, "cx-single", 1, id="32B"),
     pytest.param(MIXTRAL, 87.0, (1, 1, 4), 205, "cx-single", 1, id="8x7B"),
+    pytest.param(DENSE_50B, 93.1, (1, 1, 4), 61, "cx-single", 1, id="50B"),
     pytest.param(LLAMA_70B, 131.0, (1, 2, 4), 306, "cx-small", 2, id="70B"),
     pytest.param(MISTRAL_123B, 228.0, (1, 3, 4), 323, "cx-small", 3, id="123B"),
     pytest.param(QWEN3_235B, 438.0, (1, 5, 4), None, "cx-small", 5, id="235B"),

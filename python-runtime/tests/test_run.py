@@ -49,6 +49,8 @@ def test_a_real_run_keeps_the_contract(place: Place, tiny_model: Path) -> None:
     shapes = {event["event"]: keys(event) for event in contract("progress.jsonl")}
     events = place.events()
     for event in events:
+        peak = event.pop("peak_memory_bytes", 0)  # there when the run has lasted long enough for progress to be told
+        assert event["event"] != "progress" or peak > 50e6
         assert keys(event) == shapes[event["event"]]
     names = [event["event"] for event in events]
     assert names[:4] == ["started", "record_failed", "model_loading", "model_loaded"]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from .._allocation import Allocation
 from .._job import Job
-from .._models import find_model
+from .._models import find_model, refuse_unpinned_code
+from .._own_families import own_family
 from .._records import Record
 from .._replicas import Shared
-from ._families import FAMILIES
 from .base import Engine
 from .echo import EchoEngine
 
@@ -26,13 +26,18 @@ def choose_backend(job: Job) -> str:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "transformers"  # which says what is wrong with it
-    known = config.get("model_type") in FAMILIES and "quantization_config" not in config
+    known = isinstance(config, dict) and own_family(config) is not None
     has_weights = any(folder.glob("*.safetensors"))
     return "own" if known and has_weights and not job.trust_remote_code else "transformers"
 
 
 def create_engine(job: Job, allocation: Allocation, shared: Shared, records: Sequence[Record]) -> Engine:
-    """The engine of `job`, not opened yet. torch is imported here and only when it is needed."""
+    """The engine of `job`, not opened yet. torch is imported here and only when it is needed.
+
+    Raises UsageError for a model with code of its own that may change from one run to the next.
+    """
+    if job.trust_remote_code and job.backend != "echo":
+        refuse_unpinned_code(job.model, job.revision)
     backend = choose_backend(job)
     if backend == "echo":
         return EchoEngine(allocation)

@@ -16,7 +16,7 @@ __all__ = ["OUT_OF_MEMORY", "Command", "Kind", "command_size"]
 # Stands for the tokens of a step that did not fit into the memory of some stage.
 OUT_OF_MEMORY = -2
 
-HEADER = 8
+HEADER = 9
 
 
 class Kind(IntEnum):
@@ -30,6 +30,8 @@ class Command:
     """One step of one micro-batch. `places` are the lengths of the new prompts (PREFILL, for the rows `slots` and
     the input records `records`) or the position of each row's new token (DECODE, rows from 0 on). `moves` (from,
     to) happen before it. `rows` x `columns` is the size that the cache has to have, of whose rows `kept` are in use.
+    A long prompt comes in pieces: PREFILL of one row from the token `start` on, up to its place; while `more` follow,
+    nothing is chosen.
     """
 
     kind: Kind
@@ -39,6 +41,8 @@ class Command:
     kept: int = 0
     wide: bool = False
     failed: bool = False
+    start: int = 0
+    more: bool = False
     places: Sequence[int] = ()
     slots: Sequence[int] = ()
     records: Sequence[int] = ()
@@ -47,7 +51,7 @@ class Command:
     @property
     def width(self) -> int:
         """Tokens a row of this step."""
-        return max(self.places) if self.kind is Kind.PREFILL else 1
+        return max(self.places) - self.start if self.kind is Kind.PREFILL else 1
 
     def after_failure(self) -> Command:
         """The same, for the stages behind one that ran out of memory: they pass it on and compute nothing."""
@@ -56,7 +60,7 @@ class Command:
     def to_tensor(self, most_rows: int) -> torch.Tensor:
         """(command_size(most_rows),) int64."""
         header = [self.kind, self.batch, self.rows, self.columns, self.kept, len(self.places), len(self.moves)]
-        header.append(int(self.wide) + 2 * int(self.failed))
+        header.extend([self.start, int(self.wide) + 2 * int(self.failed) + 4 * int(self.more)])
         sources, targets = [move[0] for move in self.moves], [move[1] for move in self.moves]
         numbers = list(header)
         for part in (self.places, self.slots, self.records, sources, targets):
@@ -67,7 +71,7 @@ class Command:
     def from_tensor(tensor: torch.Tensor) -> Command:
         numbers = tensor.tolist()
         most_rows = (len(numbers) - HEADER) // 5
-        kind, batch, rows, columns, kept, count, moved, flags = numbers[:HEADER]
+        kind, batch, rows, columns, kept, count, moved, start, flags = numbers[:HEADER]
         parts = [numbers[HEADER + index * most_rows : HEADER + (index + 1) * most_rows] for index in range(5)]
         prefill = kind == Kind.PREFILL
         return Command(
@@ -78,6 +82,8 @@ class Command:
             kept,
             bool(flags & 1),
             bool(flags & 2),
+            start,
+            bool(flags & 4),
             parts[0][:count],
             parts[1][:count] if prefill else (),
             parts[2][:count] if prefill else (),

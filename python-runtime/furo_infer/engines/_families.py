@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import ModelError
+from .._own_families import own_family
 
-__all__ = ["FAMILIES", "Family", "family_of", "layer_windows"]
+__all__ = ["FAMILIES", "Family", "family_of", "layer_windows", "turns_with_length"]
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,18 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def family_of(config: Any) -> tuple[str, Family]:
-    """The family of a transformers configuration of the text model. Raises ModelError for one that is not known."""
-    name = str(config.model_type)
-    if name not in FAMILIES:
+    """The family of a transformers configuration, of the whole model or of its text part. Raises ModelError for one
+    that the own engine does not run."""
+    if getattr(config, "quantization_config", None):
         raise ModelError(
             "familyUnknown",
-            f'The own engine does not know the family "{name}"; it knows {", ".join(FAMILIES)}. '
+            'The own engine does not run quantized weights. Set "backend" to "transformers" (--backend transformers).',
+        )
+    name = own_family({"model_type": config.model_type})
+    if name is None:
+        raise ModelError(
+            "familyUnknown",
+            f'The own engine does not know the family "{config.model_type}"; it knows {", ".join(FAMILIES)}. '
             'Set "backend" to "transformers" (--backend transformers), which runs any model on the GPUs of one node.',
         )
     if name == "gpt2" and getattr(config, "scale_attn_by_inverse_layer_idx", False):
@@ -110,6 +117,15 @@ def family_of(config: Any) -> tuple[str, Family]:
             'Set "backend" to "transformers".',
         )
     return name, FAMILIES[name]
+
+
+def turns_with_length(config: Any) -> bool:
+    """Whether the rotary positions of all tokens change with the length of the prompt, which must then be known whole
+    (Phi-3 beyond 4k tokens, dynamic scaling)."""
+    settings = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    each = [settings, *(one for one in settings.values() if isinstance(one, dict))]
+    kinds = [str(one.get("rope_type") or one.get("type")) for one in each]
+    return any(kind == "longrope" or "dynamic" in kind for kind in kinds)
 
 
 def layer_windows(config: Any) -> tuple[int | None, ...]:

@@ -16,6 +16,7 @@ import torch
 from .._allocation import Allocation
 from .._errors import DeviceError, ModelError, UsageError
 from .._job import Job
+from .._measures import Measures
 from .._prompts import PromptRefused
 from .._records import Record
 from .._results import Answer
@@ -61,6 +62,9 @@ class ForeignEngine(ABC):
     def peak_bytes(self) -> int:
         """Of this process; the engine's own processes and GPUs are its affair."""
         return peak_bytes(torch.device("cpu"))
+
+    def measure(self) -> Measures:
+        return Measures(self.peak_bytes())
 
     def prepare(self, record: Record) -> Request:
         if record.response_format is not None:

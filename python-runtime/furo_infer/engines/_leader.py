@@ -36,13 +36,14 @@ NOT_FINITE = (
 
 @dataclass
 class Limits:
-    """For one micro-batch: `rows`; `kv_tokens` that its cache may hold, None for no limit; `prefill_tokens` that
-    are computed at once, padding included."""
+    """For one micro-batch: `rows`; `kv_tokens` that its cache may hold, None for no limit; `prefill_tokens` that are
+    computed at once, padding included. With `in_pieces` a longer prompt comes in pieces of so many."""
 
     rows: int
     kv_tokens: int | None = None
     micro_batches: int = 1
     prefill_tokens: int = PREFILL_TOKENS
+    in_pieces: bool = True
 
 
 class Steps(Protocol):
@@ -55,7 +56,8 @@ class Steps(Protocol):
 
 @dataclass
 class _Batch:
-    """One micro-batch. A slot without a row is a gap, which is filled or closed before the next step."""
+    """One micro-batch. A slot without a row is a gap, which is filled or closed before the next step. `partial` is a
+    row of whose prompt only the first `computed` tokens are in the cache."""
 
     number: int
     slots: list[Row | None] = field(default_factory=list)
@@ -64,6 +66,8 @@ class _Batch:
     sent: Command | None = None
     sent_rows: list[Row] = field(default_factory=list)
     chosen: torch.Tensor | None = None
+    partial: Row | None = None
+    computed: int = 0
 
     @property
     def live(self) -> list[Row]:
@@ -135,6 +139,8 @@ class Leader:
 
     def _next(self, batch: _Batch, work: Work) -> Command | None:
         """New rows first, because an empty slot is time lost; then one token for every row."""
+        if batch.partial is not None:
+            return self._command(batch, [batch.partial], [batch.slots.index(batch.partial)], [])
         new = [Row(request, self._tokens) for request in self._admit(batch, work)]
         slots = []
         for row in new:
@@ -148,7 +154,16 @@ class Leader:
             batch.rows = batch.columns = 0
             return None
         self._make_room(batch)
+        return self._command(batch, new, slots, moves)
+
+    def _command(self, batch: _Batch, new: list[Row], slots: list[int], moves: list[tuple[int, int]]) -> Command:
         rows = batch.sent_rows = new or batch.live
+        places = [row.length if new else row.length - 1 for row in rows]
+        start, piece = batch.computed, self._limits.prefill_tokens
+        more = bool(new) and self._limits.in_pieces and max(places) - start > piece  # such a row came alone
+        if more:
+            places = [start + piece]
+        batch.partial, batch.computed = (new[0], places[0]) if more else (None, 0)
         return Command(
             Kind.PREFILL if new else Kind.DECODE,
             batch.number,
@@ -156,7 +171,9 @@ class Leader:
             batch.columns,
             kept=len(batch.slots),
             wide=self._wide,
-            places=[row.length if new else row.length - 1 for row in rows],
+            start=start,
+            more=more,
+            places=places,
             slots=slots,
             records=[self._index_of(row.request) for row in new],
             moves=moves,
@@ -212,19 +229,23 @@ class Leader:
         batch.rows = max(batch.rows, len(live))
 
     def _input(self, command: Command, batch: _Batch) -> torch.Tensor:
-        """(rows, width) tokens: whole prompts, filled up on the right, or the last token of each row."""
+        """(rows, width) tokens: prompts or a piece, filled up on the right, or the last token of each row."""
         if command.kind is Kind.DECODE:
             return torch.tensor([[row.generated[-1]] for row in batch.sent_rows])
         tokens = torch.full((len(batch.sent_rows), command.width), self._tokens.pad_token, dtype=torch.long)
         for index, row in enumerate(batch.sent_rows):
-            tokens[index, : row.request.tokens] = torch.tensor(row.request.ids)
+            ids = row.request.ids[command.start : command.places[index]]
+            tokens[index, : len(ids)] = torch.tensor(ids)
         return tokens
 
     def _take_tokens(self, batch: _Batch, work: Work) -> None:
         chosen = self._receive(len(batch.sent_rows)) if batch.chosen is None else batch.chosen
+        more = batch.sent is not None and batch.sent.more
         batch.sent, batch.chosen = None, None
         if int(chosen[0]) == OUT_OF_MEMORY:
             self._after_out_of_memory(batch, work)
+            return
+        if more:
             return
         for row, token in zip(batch.sent_rows, chosen.tolist(), strict=True):
             if token == BROKEN:
@@ -240,6 +261,7 @@ class Leader:
     def _after_out_of_memory(self, batch: _Batch, work: Work) -> None:
         """Half the rows from now on; those beyond begin again. A row that does not fit alone is given up."""
         live = batch.live
+        batch.partial, batch.computed = None, 0
         if len(live) == 1:
             batch.remove(live[0])
             text = "One row alone does not fit into the memory of the GPU. Shorten the prompt or use more GPUs for it."
@@ -258,7 +280,7 @@ class Leader:
         if not self._by_itself:
             raise error
         live = batch.live
-        batch.slots, batch.sent, batch.chosen = [], None, None
+        batch.slots, batch.sent, batch.chosen, batch.partial, batch.computed = [], None, None, None, 0
         if len(live) == 1:
             work.tell(live[0].request, failed(live[0].request, "generation_failed", short(error)))
         else:

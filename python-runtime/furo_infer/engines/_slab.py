@@ -5,8 +5,8 @@ padded, concatenated or expanded at a decoding step. Layers with a sliding windo
 Stock attention costs 3 + 2g times the bytes of the cache at every step (g query heads share one KV head), because
 it expands them and concatenates anew.
 
-Knows tensors; does not know records. A step is either a prefill (new rows from their first token) or a decoding
-step (one token for each row).
+Knows tensors; does not know records. A step is either a prefill (new rows from their first token, or a further piece
+of one long row) or a decoding step (one token for each row).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, Cache
+
+from .._plan import TILE_BYTES
 
 __all__ = ["ATTENTION", "LayerShape", "SlabCache", "attend", "register_attention"]
 
@@ -51,6 +53,7 @@ class SlabCache(Cache):  # type: ignore[misc]
         self._places = torch.zeros(0, dtype=torch.long)
         self._row_index = torch.zeros(0, dtype=torch.long)
         self._last = 0
+        self.start = 0
         self._masks: dict[int, torch.Tensor | None] = {}
 
     def resize(self, rows: int, columns: int, kept: int) -> None:
@@ -82,7 +85,9 @@ class SlabCache(Cache):  # type: ignore[misc]
             for source, target in moves:
                 slab[target] = slab[source]
 
-    def begin_prefill(self, slots: Sequence[int], lengths: Sequence[int]) -> None:
+    def begin_prefill(self, slots: Sequence[int], lengths: Sequence[int], start: int = 0) -> None:
+        """With a `start`: the tokens from there to its length of the one row in `slots`, which holds those before."""
+        self.start = start
         self._slots = torch.tensor(slots, device=self._device)
         self._places = torch.tensor(lengths, device=self._device)
 
@@ -102,6 +107,10 @@ class SlabCache(Cache):  # type: ignore[misc]
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """key_states, value_states: (rows, KV heads, tokens, head size) -> what the new tokens attend to."""
+        if self._slots is not None and self.start > 0:
+            return self._add_piece(self._keys[layer_idx], key_states), self._add_piece(
+                self._values[layer_idx], value_states
+            )
         if self._slots is not None:
             self._write_prompt(self._keys[layer_idx], key_states)
             self._write_prompt(self._values[layer_idx], value_states)
@@ -122,7 +131,22 @@ class SlabCache(Cache):  # type: ignore[misc]
         return self._masks[span]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        return 0 if self._slots is not None else self._last
+        return self.start if self._slots is not None else self._last
+
+    def _add_piece(self, slab: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """(1, KV heads, tokens, head size) behind what the row holds -> what they attend to, the oldest first."""
+        assert self._slots is not None
+        slot, width, first, last = int(self._slots[0]), slab.shape[2], self.start, self.start + states.shape[2]
+        row = slab[slot : slot + 1]
+        if last <= width:
+            row[:, :, first:last] = states
+            return row[:, :, :last]
+        # The ring forgets what the first tokens of the piece still see.
+        before = torch.arange(max(0, first - width), first, device=self._device) % width
+        seen = torch.cat((row[:, :, before], states), dim=2)
+        kept = torch.arange(max(first, last - width), last, device=self._device)
+        row[:, :, kept % width] = states[:, :, kept - first]
+        return seen
 
     def _write_prompt(self, slab: torch.Tensor, states: torch.Tensor) -> None:
         width, tokens = slab.shape[2], states.shape[2]
@@ -161,8 +185,10 @@ def attend(
     step: Attending = module.furo
     if step.cache.decoding:
         output = _decode(query * scale, key, value, step.cache.forbidden(key.shape[2]), softcap)
+    elif step.cache.start > 0 or softcap is not None:
+        output = _in_tiles(query * scale, key, value, step.window, softcap)
     else:
-        output = _prefill(query * scale, key, value, step.window, softcap)
+        output = _prefill(query * scale, key, value, step.window)
     return output.transpose(1, 2).contiguous(), None
 
 
@@ -193,21 +219,37 @@ def _decode(
     return torch.matmul(shares, value).view(rows, heads, 1, head_dim)
 
 
-def _prefill(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, softcap: float | None
-) -> torch.Tensor:
+def _prefill(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None) -> torch.Tensor:
     tokens, groups = query.shape[2], query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    narrow = window is not None and tokens > window
-    if softcap is None and not narrow:
+    if window is None or tokens <= window:
         return scaled_dot_product_attention(query, key, value, is_causal=tokens > 1, scale=1.0)
     place = torch.arange(tokens, device=query.device)
-    seen = place[None, :] <= place[:, None]
-    if narrow and window is not None:
-        seen &= place[None, :] > place[:, None] - window
-    if softcap is None:
-        return scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=1.0)
-    scores = torch.tanh(torch.matmul(query, key.transpose(2, 3)).float() / softcap) * softcap
-    shares = scores.masked_fill_(~seen, float("-inf")).softmax(dim=-1).to(value.dtype)
-    return torch.matmul(shares, value)
+    seen = (place[None, :] <= place[:, None]) & (place[None, :] > place[:, None] - window)
+    return scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=1.0)
+
+
+def _in_tiles(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, window: int | None, softcap: float | None
+) -> torch.Tensor:
+    """The queries belong to the last columns of the keys. Some at a time, so that their scores, in float32 with all
+    columns, never take more than TILE_BYTES however long the prompt is."""
+    rows, heads, tokens, head_dim = query.shape
+    kv_heads, columns = key.shape[1], key.shape[2]
+    grouped = query.reshape(rows, kv_heads, heads // kv_heads, tokens, head_dim)
+    output = torch.empty((rows, heads, tokens, head_dim), dtype=value.dtype, device=value.device)
+    place = torch.arange(columns, device=query.device)
+    height = max(1, TILE_BYTES // (4 * rows * heads * columns))
+    for first in range(0, tokens, height):
+        last = min(first + height, tokens)
+        tile = grouped[:, :, :, first:last].reshape(rows, kv_heads, -1, head_dim)
+        scores = torch.matmul(tile, key.transpose(2, 3)).float()
+        if softcap is not None:
+            scores = scores.div_(softcap).tanh_().mul_(softcap)
+        own = place[columns - tokens + first : columns - tokens + last, None]
+        unseen = place > own if window is None else (place > own) | (place <= own - window)
+        shaped = scores.view(rows, heads, last - first, columns).masked_fill_(unseen, float("-inf"))
+        shares = shaped.softmax(dim=-1).to(value.dtype).view(rows, kv_heads, -1, columns)
+        output[:, :, first:last] = torch.matmul(shares, value).view(rows, heads, last - first, head_dim)
+    return output

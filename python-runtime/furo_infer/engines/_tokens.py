@@ -22,6 +22,9 @@ from .base import Request
 
 __all__ = ["Tokens", "short"]
 
+# An embedding may have so many rows more than the tokenizer has tokens, to be divided evenly.
+SPARE_SHARE = 0.02
+
 
 class Tokens:
     """The tokenizer of the job's model. `context_tokens` is None where the model states no limit."""
@@ -43,7 +46,9 @@ class Tokens:
         self.vocabulary = int(text_config.vocab_size)
         sizes = [getattr(text_config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len")]
         self.context_tokens: int | None = next((size for size in sizes if isinstance(size, int)), None)
-        self.end_tokens = self._end_tokens(text_config)
+        stated = self._stated_ends(text_config)
+        self._refuse_foreign_tokenizer(job, stated)
+        self.end_tokens = stated | _tokens_in(self.tokenizer.eos_token_id)
         pad = self.tokenizer.pad_token_id
         # Some tokenizers bring a padding token of their own, beyond what the model was made with.
         usable = pad is not None and int(pad) < self.vocabulary
@@ -116,16 +121,44 @@ class Tokens:
         text = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text)
 
-    def _end_tokens(self, text_config: Any) -> frozenset[int]:
+    def _stated_ends(self, text_config: Any) -> frozenset[int]:
+        """The tokens that end an answer as the model's own files say, without its tokenizer's."""
         try:
             generation: Any = GenerationConfig.from_pretrained(self.folder)
         except (OSError, ValueError):
             generation = None
-        ends: set[int] = set()
-        for source in (generation, text_config, self.tokenizer):
-            value = getattr(source, "eos_token_id", None)
-            ends.update(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
-        return frozenset(ends)
+        values = [getattr(source, "eos_token_id", None) for source in (generation, text_config)]
+        return frozenset().union(*map(_tokens_in, values))
+
+    def _refuse_foreign_tokenizer(self, job: Job, ends: frozenset[int]) -> None:
+        """Raises ModelError for a tokenizer that belongs to another model: every answer would be nonsense.
+
+        It either has more tokens than the model, not counting those that were added to it, which some models are never
+        given. Or it has another number of tokens, and what ends the model's answers is ordinary text to it; one of the
+        two alone is seen in sound models (rows added to fill up an embedding, an end token that only the tokenizer
+        knows).
+        """
+        count = len(self.tokenizer)
+        special = {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder}
+        if self.tokenizer.vocab_size > self.vocabulary:
+            why = f"it has {self.tokenizer.vocab_size} tokens, and the model knows {self.vocabulary}"
+        elif ends and not ends & special and abs(count - self.vocabulary) > SPARE_SHARE * self.vocabulary:
+            why = (
+                f"it has {count} tokens where the model knows {self.vocabulary}, and token {min(ends)}, which ends the "
+                "model's answers, is none of its special tokens"
+            )
+        else:
+            return
+        raise ModelError(
+            "modelUnreadable",
+            f"The tokenizer in {self.folder} belongs to another model than {job.model}: {why}. Nothing was asked, for "
+            "every answer would be nonsense. Download the model again, or put its own tokenizer files into the folder.",
+        )
+
+
+def _tokens_in(value: Any) -> frozenset[int]:
+    """The tokens of a setting that may be one, several or none."""
+    return frozenset(value if isinstance(value, (list, tuple)) else [] if value is None else [value])
 
 
 def short(error: BaseException) -> str:

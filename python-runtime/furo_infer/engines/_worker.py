@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from .._errors import DeviceError
+from ._busy import Busy
 from ._commands import OUT_OF_MEMORY, Command, Kind, command_size
 from ._links import Links
 from ._rows import Chance, choose
@@ -42,6 +43,7 @@ class Worker:
         self._pad_token = pad_token
         self._caches: dict[tuple[int, bool], SlabCache] = {}
         self._chances: dict[int, list[Chance | None]] = {}
+        self.busy = Busy(stage.device)
         self.steps = {Kind.PREFILL: 0, Kind.DECODE: 0}
         # Rows that were computed at decoding steps; with `steps` it says how full the batches were.
         self.rows_decoded = 0
@@ -141,20 +143,21 @@ class Worker:
     def _run_layers(self, command: Command, given: torch.Tensor, cache: SlabCache) -> torch.Tensor:
         device = self._stage.device
         if command.kind is Kind.PREFILL:
-            cache.begin_prefill(command.slots, command.places)
-            positions = torch.arange(command.width, device=device).expand(len(command.places), -1)
+            cache.begin_prefill(command.slots, command.places, command.start)
+            positions = torch.arange(command.start, command.start + command.width, device=device)
+            positions = positions.expand(len(command.places), -1)
         else:
             cache.begin_decoding(command.places)
             positions = torch.tensor(command.places, device=device)[:, None]
             self.rows_decoded += len(command.places)
         self.steps[command.kind] += 1
-        with in_float32(self._stage.weighted if command.wide else ()):
+        with self.busy.step(), in_float32(self._stage.weighted if command.wide else ()):
             hidden = self._stage.forward(given.to(device), positions, cache)
-            return self._logits(command, hidden) if self._links.place.is_last else hidden
+            return self._logits(command, hidden) if self._links.place.is_last and not command.more else hidden
 
     def _logits(self, command: Command, hidden: torch.Tensor) -> torch.Tensor:
         if command.kind is Kind.PREFILL:  # only the last token of each prompt has a successor to be chosen
-            last = torch.tensor(command.places, device=hidden.device) - 1
+            last = torch.tensor(command.places, device=hidden.device) - command.start - 1
             hidden = hidden[torch.arange(len(command.places), device=hidden.device), last]
         else:
             hidden = hidden[:, 0]
@@ -169,6 +172,8 @@ class Worker:
             chances[slot] = self._chance_of(record)
         if logits is None:
             return torch.full((len(command.places),), OUT_OF_MEMORY, dtype=torch.long)
+        if command.more:  # the leader waits for an answer to every step
+            return torch.zeros(len(command.places), dtype=torch.long)
         slots = command.slots if command.kind is Kind.PREFILL else range(len(command.places))
         own = [chance for slot in slots if (chance := chances[slot]) is not None]
         return torch.tensor(choose(logits, own), dtype=torch.long)

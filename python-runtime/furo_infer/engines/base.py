@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from .._measures import Measures
 from .._records import Record
 from .._results import Answer
 
@@ -87,4 +88,8 @@ class Engine(Protocol):
 
     def peak_bytes(self) -> int:
         """The most memory that this process has used: of its GPU, else of its own."""
+        ...
+
+    def measure(self) -> Measures:
+        """What there is to measure so far; asked from another thread too."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from .._allocation import Allocation
+from .._measures import Measures
 from .._prompts import PromptRefused
 from .._records import Record
 from .._results import Answer
@@ -42,6 +43,9 @@ class EchoEngine:
 
     def peak_bytes(self) -> int:
         return 0
+
+    def measure(self) -> Measures:
+        return Measures(self.peak_bytes())
 
     def _one(self, request: Request, watch: Watch) -> Answer | None:
         started = time.monotonic()

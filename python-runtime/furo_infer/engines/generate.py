@@ -17,6 +17,7 @@ from transformers import GenerationConfig
 from .._allocation import Allocation
 from .._errors import DeviceError
 from .._job import Job
+from .._measures import Measures
 from .._placement import layer_classes
 from .._records import Record
 from .._results import Answer
@@ -81,6 +82,9 @@ class GenerateEngine:
             return peak_bytes(device)
         gpus = own_gpus(self._allocation, torch.cuda.device_count())
         return max(peak_bytes(torch.device("cuda", gpu)) for gpu in gpus)
+
+    def measure(self) -> Measures:
+        return Measures(self.peak_bytes())
 
     def answer(self, batch: Sequence[Request], watch: Watch) -> list[Answer | None]:
         """One answer for each request in its order; None where `watch` stopped it before its end."""

@@ -15,11 +15,12 @@ from .._allocation import Allocation
 from .._errors import ModelError, UsageError
 from .._footprint import Footprint, cut_by_bytes, read_footprint
 from .._job import Job
-from .._plan import MOST_ROWS, Machine, Wish, make_plan
+from .._measures import Measures
+from .._plan import MOST_ROWS, PREFILL_TOKENS, Machine, Wish, make_plan
 from .._records import Record
 from .._replicas import Shared, StoreShared
 from ._devices import choose_device, choose_dtype, device_name, device_notes, peak_bytes
-from ._families import family_of
+from ._families import family_of, turns_with_length
 from ._grammar import Grammar
 from ._leader import Leader, Limits
 from ._links import Alone, Links
@@ -70,14 +71,15 @@ class OwnEngine:
     def open(self) -> None:
         tokens = self._tokens = Tokens(self._job)
         self._grammar = Grammar(tokens)
+        family_of(tokens.config)
         config = tokens.config.get_text_config()
-        family_of(config)
         self._device = device = choose_device(self._job.device, self._allocation)
         self._dtype = choose_dtype(self._job.dtype, device, config)
         footprint = read_footprint(tokens.folder, str(self._dtype).removeprefix("torch."))
         self._mesh = _mesh(self._job, self._allocation, footprint, device)
         self._cuts = cut_by_bytes(footprint, self._mesh.stages)
         self._limits.micro_batches = self._mesh.stages
+        self._limits.in_pieces = not turns_with_length(config)
         if device.type == "cuda":
             self._fit_memory(footprint)
 
@@ -129,10 +131,22 @@ class OwnEngine:
     def peak_bytes(self) -> int:
         return peak_bytes(self._device)
 
+    def measure(self) -> Measures:
+        if self._mesh.stages == 1 or self._worker is None:
+            return Measures(self.peak_bytes())
+        place = self._mesh.place(self._allocation.rank)[1]
+        return Measures(self.peak_bytes(), place.stage, self._worker.busy.idle())
+
     def _fit_memory(self, footprint: Footprint) -> None:
         """As many rows as the caches of all GPUs hold: counted, not tried, so that every process knows the same."""
         machine = _machine(self._allocation, self._device)
-        wish = Wish(rows=self._job.batch.rows, stages=self._mesh.stages, tensor_parallel=self._mesh.parts, replicas=1)
+        wish = Wish(
+            rows=self._job.batch.rows,
+            has_longer=(footprint.context_tokens or PREFILL_TOKENS + 1) > PREFILL_TOKENS,
+            replicas=1,
+            stages=self._mesh.stages,
+            tensor_parallel=self._mesh.parts,
+        )
         plan = make_plan(footprint, machine, wish)
         self._limits.rows = self._job.batch.rows or MOST_ROWS
         self._limits.kv_tokens = max(plan.kv_tokens // self._mesh.stages, 1)
