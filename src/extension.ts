@@ -4,7 +4,9 @@ import * as vscode from 'vscode';
 import { join } from 'node:path';
 import { systemClock } from './base/clock';
 import { JobStore } from './jobs/jobStore';
+import { openLoginMemory } from './jobs/loginMemory';
 import { openMachine } from './jobs/openMachine';
+import { askToConnect } from './ui/askToConnect';
 import { connectCommands } from './ui/commands/actions';
 import { PlanDocuments } from './ui/commands/planJob';
 import { keepContextKeys } from './ui/contextKeys';
@@ -29,12 +31,10 @@ export function activate(context: vscode.ExtensionContext): void {
     return item;
   };
   const log = own(vscode.window.createOutputChannel('Furo', { log: true }));
-  const showLog = () => {
-    log.show();
-  };
+  const showLog = () => { log.show(); }; // prettier-ignore
   const onError = (error: unknown) => void showFailure(error, { log, showLog });
   const storage = context.globalStorageUri.fsPath;
-  const trustFile = join(storage, 'known_hosts');
+  const logins = openLoginMemory(context.secrets, { folder: storage, clock: systemClock, log });
 
   const store = own(new JobStore());
   own(keepJobs(store, context.workspaceState, { log, onError }));
@@ -43,8 +43,8 @@ export function activate(context: vscode.ExtensionContext): void {
       openMachine({
         connection,
         store,
+        ...logins,
         prompts: sshPrompts,
-        trustFile,
         localRuntime: context.asAbsolutePath('python-runtime'),
         pollSeconds: () => liveSettings().settings.pollSeconds,
         clock: systemClock,
@@ -56,7 +56,7 @@ export function activate(context: vscode.ExtensionContext): void {
   own(machines.onDidOutput(({ jobId, text }) => { output.append(jobId, text); })); // prettier-ignore
   const results = own(new ResultsPanels(context.extensionUri, store, onError));
   const tutorial = own(
-    new Tutorial({ machines, trustFile, storage: join(storage, 'simulated-furo'), log }),
+    new Tutorial({ ...logins, machines, storage: join(storage, 'simulated-furo'), log }),
   );
 
   own(new JobTree(store));
@@ -64,9 +64,12 @@ export function activate(context: vscode.ExtensionContext): void {
   own(new Diagnostics());
   own(registerDirectiveHelp());
   own(notifyEnd(store));
+  own(askToConnect(machines));
   own(keepContextKeys(machines, store));
   const plans = own(new PlanDocuments());
-  own(connectCommands({ machines, store, output, results, tutorial, plans, log, showLog }));
+  own(
+    connectCommands({ machines, store, output, results, tutorial, plans, ...logins, log, showLog }),
+  );
   own(resumeJobs(machines, store, onError));
 }
 

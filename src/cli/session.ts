@@ -13,6 +13,7 @@ import { JobStore } from '../jobs/jobStore';
 import { shortHash } from '../jobs/places';
 import { openMachine } from '../jobs/openMachine';
 import { readSettings, type SettingKey, type Settings } from '../settings';
+import { LoginBudget } from '../ssh/loginBudget';
 import type { Remote } from '../ssh/remote';
 import type { Translate } from '../words/translate';
 import { FileMemory } from './fileMemory';
@@ -59,6 +60,8 @@ export function openSession(options: SessionOptions): Session {
       connection: settings.connection,
       store,
       prompts: terminalPrompts(options.translate),
+      // Every command was typed by a person, so only the logins of this one are counted.
+      logins: new LoginBudget({ clock: systemClock, log }),
       trustFile: join(options.stateFolder, 'known_hosts'),
       localRuntime: options.runtimeFolder,
       pollSeconds: () => settings.pollSeconds,

@@ -4,6 +4,8 @@ import { DisposableStore, type Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
 import type { ConnectionSettings } from '../settings';
 import { SshConnection } from '../ssh/connection';
+import type { KeyRing } from '../ssh/keyRing';
+import type { LoginBudget } from '../ssh/loginBudget';
 import type { SshPrompts } from '../ssh/prompts';
 import type { Remote } from '../ssh/remote';
 import { resolveEndpoint } from '../ssh/sshConfig';
@@ -16,6 +18,10 @@ export interface MachineParts {
   readonly connection: ConnectionSettings;
   readonly store: JobStore;
   readonly prompts: SshPrompts;
+  /** Keys opened so far; they outlive a change of the connection settings. */
+  readonly keyRing?: KeyRing;
+  /** Counts logins; without one they are not limited. */
+  readonly logins?: LoginBudget;
   /** Our own known_hosts file. */
   readonly trustFile: string;
   /** Folder that holds the Python package `furo_infer`. */
@@ -42,7 +48,7 @@ export function openMachine(parts: MachineParts): Machine {
     ...(remoteFolder === '' ? ['furo.connection.remoteFolder'] : []),
   ];
   if (missing.length > 0) throw jobFailure('settingsMissing', { keys: missing.join(', ') });
-  const { clock, log, store } = parts;
+  const { clock, log, store, keyRing, logins } = parts;
   const disposables = new DisposableStore();
   const remote = disposables.add(
     new SshConnection({
@@ -59,6 +65,8 @@ export function openMachine(parts: MachineParts): Machine {
         ),
       trustFile: parts.trustFile,
       prompts: parts.prompts,
+      ...(keyRing && { keyRing }),
+      ...(logins && { logins }),
       log,
       clock,
     }),

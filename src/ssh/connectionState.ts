@@ -25,6 +25,9 @@ export type ConnectionEvent =
 
 const BASE_DELAY_MS = 1_000;
 const CAP_DELAY_MS = 60_000;
+/** A machine that has been away for so long is in maintenance, or the computer has no network. */
+const LONG_AWAY_MS = 30 * 60_000;
+const LONG_CAP_DELAY_MS = 10 * 60_000;
 
 /** Reasons for which trying again by itself is useless or harmful (it may lock out a whole campus). */
 const PERSON_NEEDED: ReadonlySet<string> = new Set([
@@ -32,6 +35,9 @@ const PERSON_NEEDED: ReadonlySet<string> = new Set([
   'sshConfigUnusable',
   'jumpLoop',
   'handshakeFailed',
+  'keyExchangeUnshared',
+  'hostKeyTypeUnshared',
+  'cipherUnshared',
   'hostKeyChanged',
   'hostKeyRevoked',
   'hostKeyUnknown',
@@ -41,16 +47,26 @@ const PERSON_NEEDED: ReadonlySet<string> = new Set([
   'noKey',
   'keyFileUnreadable',
   'passphraseRefused',
+  'methodUnsupported',
+  'securityKeyUnsupported',
+  'certificateUnsupported',
+  'signatureTooWeak',
+  'personNeeded',
+  'loginGivenUp',
+  'passwordExpired',
 ]);
 
 export function needsPerson(reason: string): boolean {
   return PERSON_NEEDED.has(reason);
 }
 
-/** Full jitter: evenly between 0 and min(60 s, 1 s x 2^(attempt-1)). `random` is in [0, 1). */
-export function backOffDelayMs(attempt: number, random: number): number {
-  const ceiling = Math.min(CAP_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt - 1, 30));
-  return Math.floor(random * ceiling);
+/**
+ * Full jitter: evenly between 0 and min(60 s, 1 s x 2^(attempt-1)), or up to 10 min once the connection has been away
+ * for half an hour. `random` is in [0, 1).
+ */
+export function backOffDelayMs(attempt: number, random: number, awayMs = 0): number {
+  const growing = Math.min(CAP_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt - 1, 30));
+  return Math.floor(random * (awayMs >= LONG_AWAY_MS ? LONG_CAP_DELAY_MS : growing));
 }
 
 /**

@@ -9,6 +9,13 @@ import { ProxyCommand } from './proxyCommand';
 /** For a jump host to reach the next machine, where the ssh configuration says nothing else. */
 const TUNNEL_TIMEOUT_MS = 30_000;
 
+/** An attempt that ended so did not reach the machine, and is no login. */
+const NOT_REACHED: ReadonlySet<string> = new Set([
+  'hostNotFound',
+  'connectionRefused',
+  'hostUnreachable',
+]);
+
 /**
  * Opens the last hop of a chain. Every hop before it is verified and logged in to by itself, under its own name, before
  * the next one is dialled; all of them end with the last. A failure on the way names the jump host that it is about.
@@ -17,7 +24,7 @@ export async function openRoute(options: HopOptions, signal?: AbortSignal): Prom
   const { jump, proxyCommand } = options.endpoint;
   if (jump) return openOverJump(options, jump, signal);
   if (proxyCommand !== undefined) return openOverCommand(options, proxyCommand, signal);
-  return Hop.open(options, signal);
+  return openCounted(options, signal);
 }
 
 async function openOverJump(
@@ -106,7 +113,7 @@ async function openThrough(
   // A stream may break when nobody reads it any more; the hop tells what matters.
   through.on('error', () => undefined);
   try {
-    const hop = await Hop.open({ ...options, through }, signal);
+    const hop = await openCounted({ ...options, through }, signal);
     hop.onDidEnd(() => {
       through.destroy();
       release();
@@ -114,6 +121,17 @@ async function openThrough(
     return hop;
   } catch (error) {
     through.destroy();
+    throw error;
+  }
+}
+
+/** One login of the way, within the limit of its own machine: a jump host bans addresses as any other does. */
+async function openCounted(options: HopOptions, signal: AbortSignal | undefined): Promise<Hop> {
+  const login = await options.logins?.take(options.endpoint);
+  try {
+    return await Hop.open(options, signal);
+  } catch (error) {
+    if (isFailure(error) && NOT_REACHED.has(error.reason)) await login?.giveBack();
     throw error;
   }
 }

@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock';
 import { silentLogger } from '../../src/base/log';
-import { SshConnection } from '../../src/ssh/connection';
+import { SshConnection, type SshConnectionOptions } from '../../src/ssh/connection';
+import { LoginBudget } from '../../src/ssh/loginBudget';
 import type { SshPrompts } from '../../src/ssh/prompts';
 import { resolveEndpoint } from '../../src/ssh/sshConfig';
 import {
@@ -65,7 +66,11 @@ function block(name: string, server: OpenSshServer, ...lines: string[]): string 
   ].join('\n');
 }
 
-function connection(alias: string, prompts: Partial<SshPrompts> = {}): SshConnection {
+function connection(
+  alias: string,
+  prompts: Partial<SshPrompts> = {},
+  more: Partial<SshConnectionOptions> = {},
+): SshConnection {
   const made = new SshConnection({
     endpoint: (signal) => resolveEndpoint({ host: alias }, { configFile: config, signal }),
     trustFile: join(folder, 'trusted'),
@@ -73,6 +78,7 @@ function connection(alias: string, prompts: Partial<SshPrompts> = {}): SshConnec
     log: silentLogger,
     clock: systemClock,
     random: () => 0.05,
+    ...more,
   });
   connections.push(made);
   return made;
@@ -184,6 +190,29 @@ describe('a jump host', () => {
       values: { host: '127.0.0.1', port: closed.port, detail: expect.stringMatching(/refused/i) as string }, // prettier-ignore
     });
     await eventually(() => front.sessions().length === 0, 'the end of the login on the way');
+  });
+
+  it('and the machine behind it are logged in to six times in ten minutes at most', async () => {
+    const [front, furo] = await Promise.all([start(), start()]);
+    writeFileSync(
+      config,
+      block('front', front) + block('furo', furo, 'ProxyJump front') + block('direct', furo),
+    );
+    writeFileSync(join(folder, 'known_direct'), readFileSync(join(folder, 'known_furo'), 'utf8').replace('furo', 'direct')); // prettier-ignore
+    const logins = new LoginBudget({ clock: systemClock, log: silentLogger });
+    const remote = connection('furo', {}, { logins });
+    for (let login = 0; login < 6; login++) {
+      await remote.connect();
+      remote.disconnect();
+    }
+    await expect(remote.connect()).rejects.toMatchObject({
+      reason: 'tooManyLogins',
+      values: { jumpHost: '127.0.0.1', onWayTo: '127.0.0.1' },
+    });
+    const direct = connection('direct', {}, { logins });
+    await expect(direct.connect()).rejects.toMatchObject({ reason: 'tooManyLogins' });
+    const accepted = [front, furo].map((one) => one.log().split('Accepted publickey').length - 1);
+    expect(accepted).toEqual([6, 6]);
   });
 
   it('is named when it forwards nothing', async () => {

@@ -4,8 +4,9 @@ import type { Disposable } from '../../base/disposable';
 import { isFailure } from '../../base/failure';
 import type { Logger } from '../../base/log';
 import { showFailure } from '../showFailure';
+import type { KeyRing } from '../../ssh/keyRing';
 import type { Tutorial } from '../tutorial';
-import { connect, testConnection } from './connectionVerbs';
+import { connect, forgetSecrets, testConnection } from './connectionVerbs';
 import { cancelJob, copyJobId, openResults, removeFromList, type JobVerbParts } from './jobVerbs';
 import { newWorkflow } from './newWorkflow';
 import { planJob, type PlanDocuments } from './planJob';
@@ -18,6 +19,7 @@ import { setUpEnvironment } from './setUpEnvironment';
 export interface CommandParts extends JobVerbParts {
   readonly tutorial: Tutorial;
   readonly plans: PlanDocuments;
+  readonly keyRing: Pick<KeyRing, 'forget'>;
   readonly log: Logger;
   readonly showLog: () => void;
 }
@@ -35,7 +37,7 @@ export function connectCommands(parts: CommandParts): Disposable {
 }
 
 function actionsOf(parts: CommandParts): CommandActions {
-  const { machines, output, tutorial } = parts;
+  const { machines, output, tutorial, keyRing } = parts;
   return {
     runOnCxSingle: (file) => runOnFuro(parts, file, 'cx-single'),
     runOnCxShare: (file) => runOnFuro(parts, file, 'cx-share'),
@@ -56,6 +58,7 @@ function actionsOf(parts: CommandParts): CommandActions {
     disconnect: () => disconnect(parts),
     testConnection: () => testConnection(machines),
     setUpEnvironment: () => setUpEnvironment(parts),
+    forgetSecrets: () => forgetSecrets(keyRing),
     startTutorial: () => tutorial.start(),
     showLog: () => showLogOf(parts),
     openSettings: () => openSettings(),

@@ -1,6 +1,7 @@
 // Connect, disconnect, test: what a person does with the connection itself.
 import * as vscode from 'vscode';
 import { resolveRemoteFolder } from '../../jobs/remoteFolder';
+import type { KeyRing } from '../../ssh/keyRing';
 import type { Machines } from '../machines';
 
 export async function connect(machines: Machines): Promise<void> {
@@ -9,6 +10,12 @@ export async function connect(machines: Machines): Promise<void> {
     machine.remote.connect(signal),
   );
   await machine.center.resume();
+}
+
+/** Kept passphrases are deleted, and the next login asks again. A connection that stands stays. */
+export async function forgetSecrets(keyRing: Pick<KeyRing, 'forget'>): Promise<void> {
+  await keyRing.forget();
+  void vscode.window.showInformationMessage(vscode.l10n.t('Stored passphrases are forgotten.'));
 }
 
 /** Logs in, looks for PJM and for the remote folder, and says in one line what was found. */

@@ -62,6 +62,7 @@ export const commands = {
   disconnect: { id: 'furo.disconnect', argument: 'none', isInPalette: true },
   testConnection: { id: 'furo.testConnection', argument: 'none', isInPalette: true },
   setUpEnvironment: { id: 'furo.setUpEnvironment', argument: 'none', isInPalette: true },
+  forgetSecrets: { id: 'furo.forgetSecrets', argument: 'none', isInPalette: true },
   startTutorial: { id: 'furo.startTutorial', argument: 'none', isInPalette: true },
   showLog: { id: 'furo.showLog', argument: 'none', isInPalette: true },
   openSettings: { id: 'furo.openSettings', argument: 'none', isInPalette: true },

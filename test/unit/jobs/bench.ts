@@ -256,6 +256,7 @@ function openWindow(bench: Bench, options: WindowOptions): Window {
 export const refusingPrompts: SshPrompts = {
   confirmHostKey: () => Promise.resolve(false),
   askPassphrase: () => Promise.resolve(undefined),
+  askPassword: () => Promise.resolve(undefined),
   askKeyboard: () => Promise.resolve(undefined),
 };
 

@@ -160,6 +160,7 @@ describe('commands', () => {
       'copyJobId',
       'removeFromList',
       'disconnect',
+      'forgetSecrets',
       'showLog',
       'openSettings',
     ];
