@@ -6,7 +6,9 @@ import { systemClock } from './base/clock';
 import { JobStore } from './jobs/jobStore';
 import { openLoginMemory } from './jobs/loginMemory';
 import { openMachine } from './jobs/openMachine';
+import { RecentLog } from './jobs/recentLog';
 import { askToConnect } from './ui/askToConnect';
+import { CheckDocument } from './ui/checkDocument';
 import { connectCommands } from './ui/commands/actions';
 import { PlanDocuments } from './ui/commands/planJob';
 import { keepContextKeys } from './ui/contextKeys';
@@ -30,8 +32,9 @@ export function activate(context: vscode.ExtensionContext): void {
     context.subscriptions.push(item);
     return item;
   };
-  const log = own(vscode.window.createOutputChannel('Furo', { log: true }));
-  const showLog = () => { log.show(); }; // prettier-ignore
+  const channel = own(vscode.window.createOutputChannel('Furo', { log: true }));
+  const log = new RecentLog(channel);
+  const showLog = () => { channel.show(); }; // prettier-ignore
   const onError = (error: unknown) => void showFailure(error, { log, showLog });
   const storage = context.globalStorageUri.fsPath;
   const logins = openLoginMemory(context.secrets, { folder: storage, clock: systemClock, log });
@@ -59,17 +62,12 @@ export function activate(context: vscode.ExtensionContext): void {
     new Tutorial({ ...logins, machines, storage: join(storage, 'simulated-furo'), log }),
   );
 
-  own(new JobTree(store));
-  own(new StatusBar(store, machines));
-  own(new Diagnostics());
-  own(registerDirectiveHelp());
-  own(notifyEnd(store));
-  own(askToConnect(machines));
-  own(keepContextKeys(machines, store));
-  const plans = own(new PlanDocuments());
-  own(
-    connectCommands({ machines, store, output, results, tutorial, plans, ...logins, log, showLog }),
-  );
+  context.subscriptions.push(new JobTree(store, machines), new StatusBar(store, machines));
+  context.subscriptions.push(new Diagnostics(), registerDirectiveHelp(), notifyEnd(store));
+  context.subscriptions.push(askToConnect(machines), keepContextKeys(machines, store));
+  const shown = { plans: own(new PlanDocuments()), check: own(new CheckDocument()) };
+  const views = { output, results, tutorial, ...shown, extension: context.extension };
+  own(connectCommands({ machines, store, ...logins, ...views, log, showLog }));
   own(resumeJobs(machines, store, onError));
 }
 

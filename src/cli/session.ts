@@ -11,7 +11,7 @@ import { keepHistory } from '../jobs/history';
 import type { JobCenter } from '../jobs/jobCenter';
 import { JobStore } from '../jobs/jobStore';
 import { shortHash } from '../jobs/places';
-import { openMachine } from '../jobs/openMachine';
+import { openMachine, type Machine } from '../jobs/openMachine';
 import { readSettings, type SettingKey, type Settings } from '../settings';
 import { LoginBudget } from '../ssh/loginBudget';
 import type { Remote } from '../ssh/remote';
@@ -39,6 +39,7 @@ export interface Session extends Disposable {
   readonly remote: Remote;
   readonly store: JobStore;
   readonly center: JobCenter;
+  readonly check: Machine['check'];
 }
 
 export function openSession(options: SessionOptions): Session {
@@ -69,8 +70,8 @@ export function openSession(options: SessionOptions): Session {
       log,
     }),
   );
-  const { remote, center } = machine;
-  return { folder, settings, remote, store, center, dispose: () => { disposables.dispose(); } }; // prettier-ignore
+  const { remote, center, check } = machine;
+  return { folder, settings, remote, store, center, check, dispose: () => { disposables.dispose(); } }; // prettier-ignore
 }
 
 /** Where settings and state live: `$FURO_CONFIG`, else the place of the operating system. */

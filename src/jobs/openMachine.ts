@@ -9,6 +9,8 @@ import type { LoginBudget } from '../ssh/loginBudget';
 import type { SshPrompts } from '../ssh/prompts';
 import type { Remote } from '../ssh/remote';
 import { resolveEndpoint } from '../ssh/sshConfig';
+import type { CheckReport } from './checkResult';
+import { checkConnection, routeOf, type CheckOptions, type Route } from './connectionCheck';
 import { jobFailure } from './failures';
 import { JobCenter } from './jobCenter';
 import type { JobStore } from './jobStore';
@@ -36,6 +38,10 @@ export interface Machine extends Disposable {
   readonly localRuntime: string;
   readonly remote: Remote;
   readonly center: JobCenter;
+  /** Where the settings and the ssh configuration lead; opens nothing. */
+  readonly route: (signal: AbortSignal) => Promise<Route>;
+  /** Tests each step of the connection; rejects only when cancelled. */
+  readonly check: (options: CheckOptions) => Promise<CheckReport>;
 }
 
 const usualPort = 22;
@@ -50,19 +56,21 @@ export function openMachine(parts: MachineParts): Machine {
   if (missing.length > 0) throw jobFailure('settingsMissing', { keys: missing.join(', ') });
   const { clock, log, store, keyRing, logins } = parts;
   const disposables = new DisposableStore();
+  const endpoint = (signal: AbortSignal) =>
+    resolveEndpoint(
+      {
+        host,
+        // The usual port is what the ssh configuration may say otherwise.
+        ...(port !== usualPort && { port }),
+        ...(user !== '' && { user }),
+        ...(identityFile !== '' && { identityFile }),
+      },
+      { signal },
+    );
+  const route = async (signal: AbortSignal) => routeOf(await endpoint(signal));
   const remote = disposables.add(
     new SshConnection({
-      endpoint: (signal) =>
-        resolveEndpoint(
-          {
-            host,
-            // The usual port is what the ssh configuration may say otherwise.
-            ...(port !== usualPort && { port }),
-            ...(user !== '' && { user }),
-            ...(identityFile !== '' && { identityFile }),
-          },
-          { signal },
-        ),
+      endpoint,
       trustFile: parts.trustFile,
       prompts: parts.prompts,
       ...(keyRing && { keyRing }),
@@ -82,6 +90,8 @@ export function openMachine(parts: MachineParts): Machine {
     localRuntime,
     remote,
     center,
+    route,
+    check: (options) => checkConnection({ remote, clock, route, remoteFolder }, options),
     dispose: () => {
       disposables.dispose();
     },

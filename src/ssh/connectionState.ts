@@ -1,4 +1,5 @@
 // The states of one connection and how events move them. Pure: `connection.ts` acts on them, views only show them.
+import type { SshFailureReason } from './failures';
 
 export type ConnectionState =
   | { readonly kind: 'disconnected' }
@@ -30,7 +31,7 @@ const LONG_AWAY_MS = 30 * 60_000;
 const LONG_CAP_DELAY_MS = 10 * 60_000;
 
 /** Reasons for which trying again by itself is useless or harmful (it may lock out a whole campus). */
-const PERSON_NEEDED: ReadonlySet<string> = new Set([
+const PERSON_NEEDED = [
   'endpointInvalid',
   'sshConfigUnusable',
   'jumpLoop',
@@ -54,10 +55,12 @@ const PERSON_NEEDED: ReadonlySet<string> = new Set([
   'personNeeded',
   'loginGivenUp',
   'passwordExpired',
-]);
+] as const satisfies readonly SshFailureReason[];
 
-export function needsPerson(reason: string): boolean {
-  return PERSON_NEEDED.has(reason);
+export type BlockingReason = (typeof PERSON_NEEDED)[number];
+
+export function needsPerson(reason: string): reason is BlockingReason {
+  return (PERSON_NEEDED as readonly string[]).includes(reason);
 }
 
 /**

@@ -8,10 +8,11 @@ import type { Endpoint } from './endpoint';
 import { detailOf, sshFailure, type SshFailureReason } from './failures';
 import { hasCertificate, readPublicHalf } from './keyFile';
 import type { AskPassphrase, KeyRing } from './keyRing';
+import { fingerprintOf } from './knownHosts';
 
 /** One key to offer. Only its public half is known until `sign` is called. */
 export interface SigningKey {
-  /** For the log: the file, or the agent's comment. */
+  /** For the log: the file, or the fingerprint of a key in the agent, whose comment may name a person. */
   readonly label: string;
   readonly publicKey: ParsedKey;
   /** Throws `passphraseRefused` or `keyFileUnreadable`. */
@@ -67,7 +68,10 @@ export class Credentials {
     if (path === undefined) return [];
     try {
       const keys = await listAgent(path);
-      return keys.map((key) => ({ ...key, label: `agent ${key.publicKey.comment}` }));
+      return keys.map((key) => ({
+        ...key,
+        label: `agent ${fingerprintOf(key.publicKey.getPublicSSH())}`,
+      }));
     } catch (error) {
       this.log.warn('ssh agent does not answer', detailOf(error));
       return [];

@@ -16,7 +16,7 @@ export interface LoginBudgetOptions {
 
 /** One login that was allowed. */
 export interface AllowedLogin {
-  /** Takes it out of the count: the machine was not reached. */
+  /** Takes it out of the count: nobody tried to log in. */
   giveBack(): Promise<void>;
 }
 

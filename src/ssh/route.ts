@@ -9,11 +9,19 @@ import { ProxyCommand } from './proxyCommand';
 /** For a jump host to reach the next machine, where the ssh configuration says nothing else. */
 const TUNNEL_TIMEOUT_MS = 30_000;
 
-/** An attempt that ended so did not reach the machine, and is no login. */
-const NOT_REACHED: ReadonlySet<string> = new Set([
+/** An attempt that ended so did not reach the machine, or sent it nothing and goes on by a person only: no login. */
+const NO_LOGIN: ReadonlySet<string> = new Set([
   'hostNotFound',
   'connectionRefused',
   'hostUnreachable',
+  'keyExchangeUnshared',
+  'hostKeyTypeUnshared',
+  'cipherUnshared',
+  'hostKeyChanged',
+  'hostKeyRevoked',
+  'hostKeyUnknown',
+  'hostKeyRejected',
+  'hostKeyUnchecked',
 ]);
 
 /**
@@ -131,7 +139,7 @@ async function openCounted(options: HopOptions, signal: AbortSignal | undefined)
   try {
     return await Hop.open(options, signal);
   } catch (error) {
-    if (isFailure(error) && NOT_REACHED.has(error.reason)) await login?.giveBack();
+    if (isFailure(error) && NO_LOGIN.has(error.reason)) await login?.giveBack();
     throw error;
   }
 }

@@ -12,7 +12,7 @@ import { remotePath } from '../../src/ssh/remote';
 import { requires } from '../requirements';
 import { ManualClock } from '../unit/ssh/manualClock';
 import { startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
-import { ClientSide, eventually } from './sshFixture';
+import { ClientSide, eventually, onlyPrompts } from './sshFixture';
 
 const describe = requires('sshd');
 const minute = 60_000;
@@ -181,6 +181,17 @@ describe('six logins in ten minutes', () => {
     expect(logins()).toBe(6);
     clock.pass(10 * minute);
     await late.connect();
+  });
+
+  it('do not count what a host key kept from being one', async () => {
+    const side = await start();
+    const logins = new LoginBudget({ clock, log: silentLogger });
+    const known = join(side.folder, 'nobody_known');
+    const prompts = onlyPrompts({ confirmHostKey: () => Promise.resolve(false) });
+    const refused = side.connection({ knownHostsFiles: [known] }, { clock, logins, prompts });
+    for (let time = 0; time < 8; time++)
+      await expect(refused.connect()).rejects.toMatchObject({ reason: 'hostKeyRejected' });
+    await side.connection({}, { clock, logins }).connect();
   });
 
   it('hold for a server that cuts every connection; then it comes back by itself', async () => {

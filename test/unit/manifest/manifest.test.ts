@@ -162,6 +162,8 @@ describe('commands', () => {
       'disconnect',
       'forgetSecrets',
       'showLog',
+      'chooseHost',
+      'copyDiagnostics',
       'openSettings',
     ];
     for (const { command, enablement } of contributes.commands)
