@@ -1,6 +1,6 @@
 /**
- * Bundles the four programs of this project into dist/: the extension, its webview, the command line and the
- * simulated Furo, which stays a file of its own so that the extension loads it only on demand.
+ * Bundles the programs of this project into dist/: the extension, its webview, the command line, the thread that
+ * opens encrypted keys, and the simulated Furo, which stays a file of its own so that it is loaded only on demand.
  * `node esbuild.mjs [--watch]`. Nothing native goes in: ssh2 works without its optional parts.
  */
 import { existsSync } from 'node:fs';
@@ -48,6 +48,7 @@ const programs = [
     outfile: 'dist/cli.js',
     banner: { js: '#!/usr/bin/env node' },
   },
+  { ...onNode, entryPoints: ['src/ssh/keyWorker.js'], outfile: 'dist/keyWorker.js' },
   { ...onNode, entryPoints: ['src/simulator/simulatedFuro.ts'], outfile: 'dist/simulator.js' },
   { ...shared, entryPoints: ['src/webview/main.ts'], outfile: 'dist/webview.js', target: 'es2022' },
 ]

@@ -43,6 +43,13 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {
+    files: ['src/ssh/keyWorker.js'],
+    languageOptions: {
+      sourceType: 'commonjs',
+      globals: { require: 'readonly', Buffer: 'readonly' },
+    },
+  },
+  {
     files: ['**/*.mjs'],
     languageOptions: {
       globals: {

@@ -4,7 +4,11 @@ import * as vscode from 'vscode';
 import { join } from 'node:path';
 import { systemClock } from './base/clock';
 import { JobStore } from './jobs/jobStore';
+import { openLoginMemory } from './jobs/loginMemory';
 import { openMachine } from './jobs/openMachine';
+import { RecentLog } from './jobs/recentLog';
+import { askToConnect } from './ui/askToConnect';
+import { CheckDocument } from './ui/checkDocument';
 import { connectCommands } from './ui/commands/actions';
 import { PlanDocuments } from './ui/commands/planJob';
 import { keepContextKeys } from './ui/contextKeys';
@@ -28,13 +32,12 @@ export function activate(context: vscode.ExtensionContext): void {
     context.subscriptions.push(item);
     return item;
   };
-  const log = own(vscode.window.createOutputChannel('Furo', { log: true }));
-  const showLog = () => {
-    log.show();
-  };
+  const channel = own(vscode.window.createOutputChannel('Furo', { log: true }));
+  const log = new RecentLog(channel);
+  const showLog = () => { channel.show(); }; // prettier-ignore
   const onError = (error: unknown) => void showFailure(error, { log, showLog });
   const storage = context.globalStorageUri.fsPath;
-  const trustFile = join(storage, 'known_hosts');
+  const logins = openLoginMemory(context.secrets, { folder: storage, clock: systemClock, log });
 
   const store = own(new JobStore());
   own(keepJobs(store, context.workspaceState, { log, onError }));
@@ -43,8 +46,8 @@ export function activate(context: vscode.ExtensionContext): void {
       openMachine({
         connection,
         store,
+        ...logins,
         prompts: sshPrompts,
-        trustFile,
         localRuntime: context.asAbsolutePath('python-runtime'),
         pollSeconds: () => liveSettings().settings.pollSeconds,
         clock: systemClock,
@@ -56,17 +59,15 @@ export function activate(context: vscode.ExtensionContext): void {
   own(machines.onDidOutput(({ jobId, text }) => { output.append(jobId, text); })); // prettier-ignore
   const results = own(new ResultsPanels(context.extensionUri, store, onError));
   const tutorial = own(
-    new Tutorial({ machines, trustFile, storage: join(storage, 'simulated-furo'), log }),
+    new Tutorial({ ...logins, machines, storage: join(storage, 'simulated-furo'), log }),
   );
 
-  own(new JobTree(store));
-  own(new StatusBar(store, machines));
-  own(new Diagnostics());
-  own(registerDirectiveHelp());
-  own(notifyEnd(store));
-  own(keepContextKeys(machines, store));
-  const plans = own(new PlanDocuments());
-  own(connectCommands({ machines, store, output, results, tutorial, plans, log, showLog }));
+  context.subscriptions.push(new JobTree(store, machines), new StatusBar(store, machines));
+  context.subscriptions.push(new Diagnostics(), registerDirectiveHelp(), notifyEnd(store));
+  context.subscriptions.push(askToConnect(machines), keepContextKeys(machines, store));
+  const shown = { plans: own(new PlanDocuments()), check: own(new CheckDocument()) };
+  const views = { output, results, tutorial, ...shown, extension: context.extension };
+  own(connectCommands({ machines, store, ...logins, ...views, log, showLog }));
   own(resumeJobs(machines, store, onError));
 }
 

@@ -18,9 +18,10 @@ import {
 } from '../words/stateText';
 import { few, notesText } from '../words/syncText';
 import type { Translate } from '../words/translate';
+import { padTo } from '../words/wrap';
 import type { WorkflowJob } from '../workflow/workflow';
 import type { Session } from './session';
-import { harmless, padTo, paint, renderTable, type Screen } from './terminal';
+import { harmless, paint, renderTable, type Screen } from './terminal';
 import { ask } from './terminalPrompts';
 
 export interface Context {

@@ -4,6 +4,7 @@ import { isCancellation, isFailure } from '../base/failure';
 import { silentLogger, type Logger } from '../base/log';
 import { jobFailure } from '../jobs/failures';
 import { failureText } from '../words/failureText';
+import { runCheck } from './check';
 import { chooseJob } from './chooseJob';
 import { follow, listJobs, printLogs, printResults, submit, type Context } from './commands';
 import { runDemo } from './demo';
@@ -57,6 +58,8 @@ async function runVerb(line: CommandLine, context: Context): Promise<number> {
     case 'sync':
       await syncOrPreview(context, line);
       return 0;
+    case 'check':
+      return (await runCheck(context)) ? 0 : 1;
     case 'jobs':
       if (session.center.hasLiveJobs) await session.center.pollOnce(signal);
       listJobs(context);

@@ -11,8 +11,9 @@ import { keepHistory } from '../jobs/history';
 import type { JobCenter } from '../jobs/jobCenter';
 import { JobStore } from '../jobs/jobStore';
 import { shortHash } from '../jobs/places';
-import { openMachine } from '../jobs/openMachine';
+import { openMachine, type Machine } from '../jobs/openMachine';
 import { readSettings, type SettingKey, type Settings } from '../settings';
+import { LoginBudget } from '../ssh/loginBudget';
 import type { Remote } from '../ssh/remote';
 import type { Translate } from '../words/translate';
 import { FileMemory } from './fileMemory';
@@ -38,6 +39,7 @@ export interface Session extends Disposable {
   readonly remote: Remote;
   readonly store: JobStore;
   readonly center: JobCenter;
+  readonly check: Machine['check'];
 }
 
 export function openSession(options: SessionOptions): Session {
@@ -59,6 +61,8 @@ export function openSession(options: SessionOptions): Session {
       connection: settings.connection,
       store,
       prompts: terminalPrompts(options.translate),
+      // Every command was typed by a person, so only the logins of this one are counted.
+      logins: new LoginBudget({ clock: systemClock, log }),
       trustFile: join(options.stateFolder, 'known_hosts'),
       localRuntime: options.runtimeFolder,
       pollSeconds: () => settings.pollSeconds,
@@ -66,8 +70,8 @@ export function openSession(options: SessionOptions): Session {
       log,
     }),
   );
-  const { remote, center } = machine;
-  return { folder, settings, remote, store, center, dispose: () => { disposables.dispose(); } }; // prettier-ignore
+  const { remote, center, check } = machine;
+  return { folder, settings, remote, store, center, check, dispose: () => { disposables.dispose(); } }; // prettier-ignore
 }
 
 /** Where settings and state live: `$FURO_CONFIG`, else the place of the operating system. */

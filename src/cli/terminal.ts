@@ -1,47 +1,11 @@
-// Text for a terminal: widths, wrapping, tables, colours where they are wanted. Knows no jobs.
+// Text for a terminal: tables, colours where they are wanted. Knows no jobs.
+import { padTo, wrap } from '../words/wrap';
 
 /** Where the command line writes; `process.stdout` fits. */
 export interface Screen {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
   write(text: string): unknown;
-}
-
-const plain = /^[\u0020-\u007e]*$/;
-const wide =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]|[\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
-
-/** What a person takes for one character: a base with its marks, an emoji of several parts. */
-function characters(text: string): string[] {
-  return Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
-}
-
-/** Columns that a text takes; East Asian wide characters and emoji take two. */
-export function textWidth(text: string): number {
-  if (plain.test(text)) return text.length;
-  return characters(text).reduce((width, char) => width + (wide.test(char) ? 2 : 1), 0);
-}
-
-/** Lines of at most `width` columns, broken at blanks where possible. */
-export function wrap(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = '';
-  const units = text.match(/\s+|[^\s]+/g) ?? [];
-  for (const unit of units.flatMap((word) => breakLong(word, width))) {
-    if (line !== '' && textWidth(line + unit) > width) {
-      lines.push(line.trimEnd());
-      line = '';
-    }
-    if (line !== '' || unit.trim() !== '') line += unit;
-  }
-  lines.push(line.trimEnd());
-  return lines;
-}
-
-function breakLong(word: string, width: number): string[] {
-  if (/^\s+$/.test(word)) return [' '];
-  if (textWidth(word) <= width && !wide.test(word)) return [word];
-  return characters(word);
 }
 
 /** A table with a header line; columns share `width` by their weights. */
@@ -68,11 +32,6 @@ export function renderTable(
   lines.push(widths.map((columnWidth) => '─'.repeat(columnWidth)).join('  '));
   for (const row of rows) put(row);
   return lines.join('\n');
-}
-
-/** The text with blanks up to `width` columns. */
-export function padTo(text: string, width: number): string {
-  return text + ' '.repeat(Math.max(0, width - textWidth(text)));
 }
 
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g; // eslint-disable-line no-control-regex -- control characters are what is looked for

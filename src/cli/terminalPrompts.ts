@@ -17,11 +17,20 @@ export function terminalPrompts(t: Translate): SshPrompts {
       );
       return (await ask(question, { signal, echo: true })) === 'yes';
     },
-    askPassphrase: (file, signal) => ask(t('Passphrase of {0}: ', file), { signal, echo: false }),
-    async askKeyboard({ prompts }, signal) {
+    async askPassphrase({ file }, signal) {
+      const passphrase = await ask(t('Passphrase of {0}: ', file), { signal, echo: false });
+      return passphrase === undefined ? undefined : { passphrase, isKept: false };
+    },
+    askPassword: ({ host, user }, signal) =>
+      ask(t('Password of {0} on {1}: ', user, host), { signal, echo: false }),
+    async askKeyboard({ host, title, instructions, prompts }, signal) {
+      // What the machine says stands behind its name, so that nobody takes it for ours.
+      const said = [title, instructions].filter((text) => text.trim() !== '').map(harmless);
+      if (said.length > 0 && process.stdin.isTTY)
+        process.stderr.write(`${host}: ${said.join(' / ')}\n`);
       const answers: string[] = [];
       for (const { text, echo } of prompts) {
-        const answer = await ask(harmless(text), { signal, echo });
+        const answer = await ask(`${host}: ${harmless(text)}`, { signal, echo });
         if (answer === undefined) return undefined;
         answers.push(answer);
       }

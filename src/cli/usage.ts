@@ -9,6 +9,7 @@ export const usage = `furo - run jobs of a folder on the supercomputer Furo
   furo logs JOB [-f]                             print a job's output; -f follows it
   furo cancel JOB                                end a job
   furo results JOB                               bring the results and print them as a table
+  furo check                                     test each step of the connection and say what to do
   furo demo                                      the whole way on a simulated Furo
 
   -C, --folder DIR     the project folder (default: here)
@@ -46,7 +47,7 @@ export interface DemoPlaces {
   readonly serves: boolean;
 }
 
-const commands = ['run', 'sync', 'jobs', 'logs', 'cancel', 'results', 'demo'];
+const commands = ['run', 'sync', 'jobs', 'logs', 'cancel', 'results', 'check', 'demo'];
 
 /** A mistake in the arguments; the text is for the person who typed them. */
 export class UsageError extends Error {}

@@ -4,9 +4,13 @@ import { DisposableStore, type Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
 import type { ConnectionSettings } from '../settings';
 import { SshConnection } from '../ssh/connection';
+import type { KeyRing } from '../ssh/keyRing';
+import type { LoginBudget } from '../ssh/loginBudget';
 import type { SshPrompts } from '../ssh/prompts';
 import type { Remote } from '../ssh/remote';
 import { resolveEndpoint } from '../ssh/sshConfig';
+import type { CheckReport } from './checkResult';
+import { checkConnection, routeOf, type CheckOptions, type Route } from './connectionCheck';
 import { jobFailure } from './failures';
 import { JobCenter } from './jobCenter';
 import type { JobStore } from './jobStore';
@@ -16,6 +20,10 @@ export interface MachineParts {
   readonly connection: ConnectionSettings;
   readonly store: JobStore;
   readonly prompts: SshPrompts;
+  /** Keys opened so far; they outlive a change of the connection settings. */
+  readonly keyRing?: KeyRing;
+  /** Counts logins; without one they are not limited. */
+  readonly logins?: LoginBudget;
   /** Our own known_hosts file. */
   readonly trustFile: string;
   /** Folder that holds the Python package `furo_infer`. */
@@ -30,6 +38,10 @@ export interface Machine extends Disposable {
   readonly localRuntime: string;
   readonly remote: Remote;
   readonly center: JobCenter;
+  /** Where the settings and the ssh configuration lead; opens nothing. */
+  readonly route: (signal: AbortSignal) => Promise<Route>;
+  /** Tests each step of the connection; rejects only when cancelled. */
+  readonly check: (options: CheckOptions) => Promise<CheckReport>;
 }
 
 const usualPort = 22;
@@ -42,23 +54,27 @@ export function openMachine(parts: MachineParts): Machine {
     ...(remoteFolder === '' ? ['furo.connection.remoteFolder'] : []),
   ];
   if (missing.length > 0) throw jobFailure('settingsMissing', { keys: missing.join(', ') });
-  const { clock, log, store } = parts;
+  const { clock, log, store, keyRing, logins } = parts;
   const disposables = new DisposableStore();
+  const endpoint = (signal: AbortSignal) =>
+    resolveEndpoint(
+      {
+        host,
+        // The usual port is what the ssh configuration may say otherwise.
+        ...(port !== usualPort && { port }),
+        ...(user !== '' && { user }),
+        ...(identityFile !== '' && { identityFile }),
+      },
+      { signal },
+    );
+  const route = async (signal: AbortSignal) => routeOf(await endpoint(signal));
   const remote = disposables.add(
     new SshConnection({
-      endpoint: (signal) =>
-        resolveEndpoint(
-          {
-            host,
-            // The usual port is what the ssh configuration may say otherwise.
-            ...(port !== usualPort && { port }),
-            ...(user !== '' && { user }),
-            ...(identityFile !== '' && { identityFile }),
-          },
-          { signal },
-        ),
+      endpoint,
       trustFile: parts.trustFile,
       prompts: parts.prompts,
+      ...(keyRing && { keyRing }),
+      ...(logins && { logins }),
       log,
       clock,
     }),
@@ -74,6 +90,8 @@ export function openMachine(parts: MachineParts): Machine {
     localRuntime,
     remote,
     center,
+    route,
+    check: (options) => checkConnection({ remote, clock, route, remoteFolder }, options),
     dispose: () => {
       disposables.dispose();
     },

@@ -12,8 +12,13 @@ export async function resolveRemoteFolder(
   if (text.startsWith('/')) return remotePath(text);
   if (text !== '~' && !text.startsWith('~/'))
     throw jobFailure('remoteFolderUnusable', { folder: text, detail: '' });
-  const { stdout } = await remote.exec('printf %s "$HOME"', { ...(signal && { signal }) });
-  if (!stdout.startsWith('/'))
-    throw jobFailure('remoteFolderUnusable', { folder: text, detail: stdout });
-  return remotePath(stdout + text.slice(1));
+  // Start-up files of the shell may print before, and they are not always ended by a line break.
+  const question = String.raw`printf "\nfuro-home:%s\n" "$HOME"`;
+  const { stdout, stderr } = await remote.exec(question, { ...(signal && { signal }) });
+  const home = /^furo-home:(\/.*)$/m.exec(stdout)?.[1];
+  if (home === undefined) {
+    const detail = `${stdout}${stderr}`.trim().slice(0, 300);
+    throw jobFailure('remoteFolderUnusable', { folder: text, detail });
+  }
+  return remotePath(home + text.slice(1));
 }

@@ -4,7 +4,6 @@ import type { Disposable } from '../base/disposable';
 import { Emitter } from '../base/emitter';
 import { isCancellation, isFailure, type Failure } from '../base/failure';
 import type { Logger } from '../base/log';
-import { ChannelSlots } from './channelSlots';
 import {
   backOffDelayMs,
   transition,
@@ -15,14 +14,16 @@ import { Credentials } from './credentials';
 import type { Endpoint } from './endpoint';
 import { followExec } from './exec';
 import { detailOf, sshFailure } from './failures';
-import type { Hop } from './hop';
+import { KeyRing } from './keyRing';
+import type { LoginBudget } from './loginBudget';
+import { isBusy, openLine, type Line } from './openLine';
 import type { SshPrompts } from './prompts';
 import type { ExecOptions, ExecResult, Remote, RemoteFiles, RemotePath } from './remote';
 import { SftpFiles } from './remoteFiles';
-import { openRoute } from './route';
-import { SftpChannels } from './sftpChannels';
 import type { SftpSession } from './sftpSession';
 import { shellQuote, shellScript } from './shellQuote';
+import { Upkeep } from './upkeep';
+import { withSignal } from './withSignal';
 
 export interface SshConnectionOptions {
   /** Asked again at every attempt, so that a changed setting or ssh configuration is seen. */
@@ -32,18 +33,14 @@ export interface SshConnectionOptions {
   readonly prompts: SshPrompts;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Opened keys, shared by all connections of a window; by default this connection has its own. */
+  readonly keyRing?: KeyRing;
+  /** Counts logins over all windows; without one they are not limited. */
+  readonly logins?: LoginBudget;
   /** In [0, 1); spreads reconnects. `Math.random` by default. */
   readonly random?: () => number;
   /** Milliseconds between keepalives; default 15,000. */
   readonly keepaliveMs?: number;
-}
-
-/** An open connection with the channels on it. */
-interface Line {
-  readonly hop: Hop;
-  readonly host: string;
-  readonly slots: ChannelSlots;
-  readonly sftp: SftpChannels;
 }
 
 interface Attempt {
@@ -51,6 +48,9 @@ interface Attempt {
   readonly abort: AbortController;
   waiters: number;
 }
+
+/** What the server must answer within after the computer woke; a network needs seconds to come back. */
+const WAKE_PROBE_MS = 10_000;
 
 export class SshConnection implements Remote {
   readonly files: RemoteFiles;
@@ -62,13 +62,13 @@ export class SshConnection implements Remote {
   #attempt: Attempt | undefined;
   #line: Line | undefined;
   #retry: Disposable | undefined;
+  #upkeep: Upkeep | undefined;
+  #lostAtMs: number | undefined;
   #isDisposed = false;
 
   constructor(private readonly options: SshConnectionOptions) {
-    this.#credentials = new Credentials(
-      (file, signal) => options.prompts.askPassphrase(file, signal),
-      options.log,
-    );
+    const { log, keyRing = new KeyRing({ log }) } = options;
+    this.#credentials = new Credentials(keyRing, log);
     this.files = new SftpFiles({
       session: (signal) => this.#sftp(signal),
       secondSession: async (signal) => (await this.#connected(signal)).sftp.second(),
@@ -83,7 +83,14 @@ export class SshConnection implements Remote {
   /** Opens the connection, also after it was blocked: whoever calls this asks for a new try. */
   async connect(signal?: AbortSignal): Promise<void> {
     this.#blockedBy = undefined;
-    await this.#connected(signal);
+    try {
+      await this.#connected(signal, true);
+    } catch (error) {
+      // An attempt of our own was under way, and nobody had been there to be asked.
+      if (!isFailure(error, 'personNeeded')) throw error;
+      this.#blockedBy = undefined;
+      await this.#connected(signal, true);
+    }
   }
 
   disconnect(): void {
@@ -97,9 +104,11 @@ export class SshConnection implements Remote {
     const { hop, host } = line;
     const held = await line.slots.open(() => hop.openExec(command), signal);
     const context = { hop, host, clock: this.options.clock };
+    line.commands += 1;
     try {
       return await followExec(held.channel, context, options);
     } finally {
+      line.commands -= 1;
       held.release();
     }
   }
@@ -110,12 +119,15 @@ export class SshConnection implements Remote {
     this.#onDidChangeState.dispose();
   }
 
-  async #connected(signal?: AbortSignal): Promise<Line> {
+  async #connected(signal?: AbortSignal, isAskedFor = false): Promise<Line> {
     signal?.throwIfAborted();
+    this.#upkeep?.touch();
     if (this.#isDisposed) throw sshFailure('connectionClosed', { host: '' });
     if (this.#line) return this.#line;
     if (this.#blockedBy) throw this.#blockedBy;
-    const attempt = (this.#attempt ??= this.#startAttempt());
+    // What goes on by itself after a loss must not open a question: somebody may not be there.
+    const isUnattended = this.#state.kind === 'waiting' && !isAskedFor;
+    const attempt = (this.#attempt ??= this.#startAttempt(isUnattended));
     attempt.waiters += 1;
     try {
       return await withSignal(attempt.line, signal);
@@ -126,12 +138,15 @@ export class SshConnection implements Remote {
     }
   }
 
-  #startAttempt(): Attempt {
+  #startAttempt(isUnattended: boolean): Attempt {
     this.#retry?.dispose();
     this.#retry = undefined;
     this.#move({ kind: 'started' });
     const abort = new AbortController();
-    const line = this.#open(abort.signal).then(
+    const line = openLine(this.options, this.#credentials, {
+      isUnattended,
+      signal: abort.signal,
+    }).then(
       (opened) => this.#opened(opened, abort),
       (error: unknown) => {
         throw this.#failed(error, abort);
@@ -142,38 +157,27 @@ export class SshConnection implements Remote {
     return { line, abort, waiters: 0 };
   }
 
-  async #open(signal: AbortSignal): Promise<Line> {
-    const { endpoint: given, trustFile, prompts, log, clock, keepaliveMs } = this.options;
-    const endpoint = typeof given === 'function' ? await given(signal) : given;
-    signal.throwIfAborted();
-    log.info(`connecting to ${endpoint.user}@${endpoint.host}:${endpoint.port}`);
-    const hop = await openRoute(
-      {
-        endpoint,
-        trustFile,
-        credentials: this.#credentials,
-        prompts,
-        log,
-        clock,
-        ...(keepaliveMs !== undefined && { keepaliveMs }),
-      },
-      signal,
-    );
-    const parts = { hop, host: endpoint.host, slots: new ChannelSlots(clock) };
-    return { ...parts, sftp: new SftpChannels({ ...parts, clock }) };
-  }
-
   #opened(line: Line, abort: AbortController): Line {
     if (abort.signal.aborted) {
       line.hop.dispose();
       throw abort.signal.reason;
     }
+    const { clock } = this.options;
     this.#attempt = undefined;
     this.#line = line;
-    this.#move({ kind: 'opened', atMs: this.options.clock.now() });
+    this.#lostAtMs = undefined;
+    this.#upkeep ??= new Upkeep({
+      clock,
+      onWoke: () => {
+        this.#woke();
+      },
+      onIdle: () => void this.#closeIdle(),
+    });
+    this.#move({ kind: 'opened', atMs: clock.now() });
     line.hop.onDidEnd((reason) => {
       if (this.#line !== line) return;
       this.#line = undefined;
+      this.#lostAtMs = this.options.clock.now();
       this.options.log.warn(`connection to ${line.host} ended`, reason.message);
       this.#fail(reason);
     });
@@ -199,19 +203,41 @@ export class SshConnection implements Remote {
   #fail(reason: Failure): void {
     const { clock, random = Math.random } = this.options;
     const lastTry = this.#state.kind === 'connecting' ? this.#state.attempt : 0;
-    const delayMs = backOffDelayMs(lastTry + 1, random());
-    this.#move({ kind: 'failed', reason: reason.reason, atMs: clock.now(), delayMs });
+    const now = clock.now();
+    const backOffMs = backOffDelayMs(lastTry + 1, random(), now - (this.#lostAtMs ?? now));
+    const limitSeconds = isFailure(reason, 'tooManyLogins') ? Number(reason.values['seconds']) : 0;
+    const delayMs = Math.max(backOffMs, limitSeconds * 1000);
+    this.#move({ kind: 'failed', reason: reason.reason, atMs: now, delayMs });
     if (this.#state.kind === 'blocked') this.#blockedBy = reason;
     if (this.#state.kind !== 'waiting') return;
     this.#retry = clock.after(delayMs, () => {
-      this.#attempt ??= this.#startAttempt();
+      this.#attempt ??= this.#startAttempt(true);
     });
+  }
+
+  /** Sleep cuts most connections without a word; waiting for the keepalives would take a minute. */
+  #woke(): void {
+    this.options.log.info('the computer woke up');
+    if (this.#line) this.#line.hop.probe(WAKE_PROBE_MS);
+    else if (this.#state.kind === 'waiting') this.#attempt ??= this.#startAttempt(true);
+  }
+
+  /** No error and no end: the next use opens it again. Whoever follows live jobs uses it every minute. */
+  async #closeIdle(): Promise<void> {
+    const line = this.#line;
+    if (line && (await isBusy(line))) return;
+    // What is blocked stays so until a person acts.
+    if (this.#line !== line || this.#state.kind === 'blocked') return;
+    this.options.log.info('nobody uses the connection: closed until it is needed');
+    this.disconnect();
   }
 
   #close(): void {
     this.#blockedBy = undefined;
     this.#retry?.dispose();
     this.#retry = undefined;
+    this.#upkeep?.dispose();
+    this.#upkeep = undefined;
     const { host } = this.#line ?? { host: '' };
     this.#attempt?.abort.abort(sshFailure('connectionClosed', { host }));
     this.#attempt = undefined;
@@ -243,19 +269,4 @@ export class SshConnection implements Remote {
       return undefined;
     }
   }
-}
-
-/** The promise's result, or the signal's reason when that comes first. */
-function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', onAbort);
-    });
-  });
 }

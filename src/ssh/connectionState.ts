@@ -1,4 +1,5 @@
 // The states of one connection and how events move them. Pure: `connection.ts` acts on them, views only show them.
+import type { SshFailureReason } from './failures';
 
 export type ConnectionState =
   | { readonly kind: 'disconnected' }
@@ -25,13 +26,19 @@ export type ConnectionEvent =
 
 const BASE_DELAY_MS = 1_000;
 const CAP_DELAY_MS = 60_000;
+/** A machine that has been away for so long is in maintenance, or the computer has no network. */
+const LONG_AWAY_MS = 30 * 60_000;
+const LONG_CAP_DELAY_MS = 10 * 60_000;
 
 /** Reasons for which trying again by itself is useless or harmful (it may lock out a whole campus). */
-const PERSON_NEEDED: ReadonlySet<string> = new Set([
+const PERSON_NEEDED = [
   'endpointInvalid',
   'sshConfigUnusable',
   'jumpLoop',
   'handshakeFailed',
+  'keyExchangeUnshared',
+  'hostKeyTypeUnshared',
+  'cipherUnshared',
   'hostKeyChanged',
   'hostKeyRevoked',
   'hostKeyUnknown',
@@ -41,16 +48,28 @@ const PERSON_NEEDED: ReadonlySet<string> = new Set([
   'noKey',
   'keyFileUnreadable',
   'passphraseRefused',
-]);
+  'methodUnsupported',
+  'securityKeyUnsupported',
+  'certificateUnsupported',
+  'signatureTooWeak',
+  'personNeeded',
+  'loginGivenUp',
+  'passwordExpired',
+] as const satisfies readonly SshFailureReason[];
 
-export function needsPerson(reason: string): boolean {
-  return PERSON_NEEDED.has(reason);
+export type BlockingReason = (typeof PERSON_NEEDED)[number];
+
+export function needsPerson(reason: string): reason is BlockingReason {
+  return (PERSON_NEEDED as readonly string[]).includes(reason);
 }
 
-/** Full jitter: evenly between 0 and min(60 s, 1 s x 2^(attempt-1)). `random` is in [0, 1). */
-export function backOffDelayMs(attempt: number, random: number): number {
-  const ceiling = Math.min(CAP_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt - 1, 30));
-  return Math.floor(random * ceiling);
+/**
+ * Full jitter: evenly between 0 and min(60 s, 1 s x 2^(attempt-1)), or up to 10 min once the connection has been away
+ * for half an hour. `random` is in [0, 1).
+ */
+export function backOffDelayMs(attempt: number, random: number, awayMs = 0): number {
+  const growing = Math.min(CAP_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt - 1, 30));
+  return Math.floor(random * (awayMs >= LONG_AWAY_MS ? LONG_CAP_DELAY_MS : growing));
 }
 
 /**

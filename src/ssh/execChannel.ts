@@ -14,6 +14,11 @@ export class ExecChannel {
     });
   }
 
+  /** Lets the channel go, whatever runs in it. */
+  end(): void {
+    this.channel.close();
+  }
+
   /** Undefined until the server has told how the command ended. */
   get exit():
     { readonly code: number | undefined; readonly signal: string | undefined } | undefined {

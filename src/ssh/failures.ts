@@ -20,6 +20,12 @@ export type SshFailureReason =
   | 'hostUnreachable'
   /** host, port, detail: the other side speaks no SSH, or shares no algorithm with us. */
   | 'handshakeFailed'
+  /** host, offered: the server's ways to exchange keys are all unknown to us, such as post-quantum only. */
+  | 'keyExchangeUnshared'
+  /** host, offered: all its host keys are of types that we do not take. */
+  | 'hostKeyTypeUnshared'
+  /** host, offered: all its ciphers or checksums are too weak or unknown. */
+  | 'cipherUnshared'
   /** host, port, name, fingerprint, keyType, file, line: where the other key is remembered, and under which name. */
   | 'hostKeyChanged'
   /** host, port, name, fingerprint, keyType, file, line. */
@@ -34,6 +40,22 @@ export type SshFailureReason =
   | 'authenticationFailed'
   /** host, user: neither an agent nor a key file to offer. */
   | 'noKey'
+  /** host, methods: the server lets in by ways only that we do not know, such as Kerberos. */
+  | 'methodUnsupported'
+  /** file: a key that lives in a security key (FIDO), or the agent that holds one. */
+  | 'securityKeyUnsupported'
+  /** file: a key with a certificate, or the agent that holds one. */
+  | 'certificateUnsupported'
+  /** host: it takes RSA signatures over SHA-1 only. */
+  | 'signatureTooWeak'
+  /** host: a code or password is asked for, and nobody waits for this connection. */
+  | 'personNeeded'
+  /** host: the person gave no answer. */
+  | 'loginGivenUp'
+  /** host: the server wants a new password first. */
+  | 'passwordExpired'
+  /** host, limit, minutes, seconds: what is allowed, and the wait until the next login. */
+  | 'tooManyLogins'
   /** file, detail. */
   | 'keyFileUnreadable'
   /** file: the passphrase was wrong or not given. */

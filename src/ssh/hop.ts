@@ -1,10 +1,11 @@
 // One ssh2 client from dial to close. The only place that turns ssh2's errors into a Failure.
 import type { Duplex } from 'node:stream';
-import { Client, type Algorithms, type ConnectConfig, type SFTPWrapper } from 'ssh2';
+import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import { isFailure, type Failure } from '../base/failure';
 import type { Clock } from '../base/clock';
 import type { Logger } from '../base/log';
 import type { Disposable } from '../base/disposable';
+import { ALGORITHMS } from './algorithms';
 import type { Credentials } from './credentials';
 import { Deadline } from './deadline';
 import type { Endpoint } from './endpoint';
@@ -12,7 +13,10 @@ import { ExecChannel } from './execChannel';
 import { detailOf, sshFailure, toError, type SshFailureReason } from './failures';
 import { HostTrust } from './hostTrust';
 import { Login } from './login';
+import type { LoginBudget } from './loginBudget';
+import { isAboutOneKey, openingFailure, type OpeningAttempt } from './openingFailure';
 import type { SshPrompts } from './prompts';
+import { ServerTalk } from './serverTalk';
 
 export interface HopOptions {
   readonly endpoint: Endpoint;
@@ -21,6 +25,10 @@ export interface HopOptions {
   readonly prompts: SshPrompts;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Nobody waits for this connection, so nobody is asked. */
+  readonly isUnattended?: boolean;
+  /** Counts logins; without one they are not limited. */
+  readonly logins?: LoginBudget;
   /** Tests shorten it; default 15 s. */
   readonly keepaliveMs?: number;
   /** A stream to speak through instead of a new TCP connection: the channel of a hop before this one. */
@@ -32,24 +40,8 @@ const KEEPALIVE_MS = 15_000;
 const KEEPALIVE_COUNT = 3;
 /** For TCP, key exchange and login together; the time that a person takes to answer is not counted. */
 const OPEN_TIMEOUT_MS = 30_000;
-
-/** Only AEAD-GCM and CTR with SHA-2: Terrapin needs ChaCha20 or CBC, and SHA-1 is broken. */
-const ALGORITHMS = {
-  cipher: [
-    'aes128-gcm@openssh.com',
-    'aes256-gcm@openssh.com',
-    'aes128-ctr',
-    'aes192-ctr',
-    'aes256-ctr',
-  ],
-  hmac: [
-    'hmac-sha2-256-etm@openssh.com',
-    'hmac-sha2-512-etm@openssh.com',
-    'hmac-sha2-256',
-    'hmac-sha2-512',
-  ],
-  compress: ['none'],
-} satisfies Algorithms;
+/** For one channel; a server whose file system is stuck may answer keepalives and nothing else. */
+const CHANNEL_TIMEOUT_MS = 60_000;
 
 /** A connection that stands. It ends once, with a reason. */
 export class Hop implements Disposable {
@@ -59,6 +51,7 @@ export class Hop implements Disposable {
   private constructor(
     private readonly client: Client,
     readonly host: string,
+    private readonly clock: Clock,
   ) {
     let lastError: unknown;
     client.on('error', (error) => (lastError = error));
@@ -79,22 +72,26 @@ export class Hop implements Disposable {
         endpoint,
         trustFile: options.trustFile,
         log: options.log,
-        confirm: (question) =>
-          deadline.pausedFor(() => prompts.confirmHostKey(question, over.signal)),
+        confirm: (question) => {
+          if (options.isUnattended) throw sshFailure('personNeeded', { host: endpoint.host });
+          return deadline.pausedFor(() => prompts.confirmHostKey(question, over.signal));
+        },
       });
       signal?.throwIfAborted();
+      const talk = new ServerTalk();
       const login = new Login({
         endpoint,
         credentials: options.credentials,
+        prompts,
+        isUnattended: options.isUnattended ?? false,
+        talk,
         log: options.log,
+        deadline,
         signal: over.signal,
-        prompts: {
-          askKeyboard: (questions, asked) =>
-            deadline.pausedFor(() => prompts.askKeyboard(questions, asked)),
-        },
       });
-      const client = await openClient({ ...options, trust, login, deadline }, signal);
-      return new Hop(client, endpoint.host);
+      const client = await openClient({ ...options, trust, login, talk, deadline }, signal);
+      talk.done();
+      return new Hop(client, endpoint.host, options.clock);
     } finally {
       deadline.dispose();
       over.abort();
@@ -139,6 +136,23 @@ export class Hop implements Disposable {
     return this.#open<Duplex>((done) => this.client.forwardOut('127.0.0.1', 0, host, port, done));
   }
 
+  /** Asks the server for a sign of life and ends the connection as lost when none comes within `limitMs`. */
+  probe(limitMs: number): void {
+    const limit = this.clock.after(limitMs, () => {
+      this.#end(sshFailure('connectionLost', { host: this.host }));
+      this.client.destroy();
+    });
+    const ending = this.onDidEnd(() => {
+      limit.dispose();
+    });
+    const { _callbacks: callbacks, _protocol: protocol } = this.client as unknown as PingableClient;
+    callbacks.push(() => {
+      ending.dispose();
+      limit.dispose();
+    });
+    protocol.ping();
+  }
+
   dispose(): void {
     this.#end(sshFailure('connectionClosed', { host: this.host }));
     // `end` says goodbye to the server; `destroy` makes sure that no socket stays behind a silent one.
@@ -153,11 +167,21 @@ export class Hop implements Disposable {
     this.#endListeners.clear();
   }
 
-  #open<T>(start: (done: (error: Error | undefined, channel: T) => void) => void): Promise<T> {
+  #open<T extends { end(): unknown }>(
+    start: (done: (error: Error | undefined, channel: T) => void) => void,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const ending = this.onDidEnd(reject);
+      let isLate = false;
+      const limit = this.clock.after(CHANNEL_TIMEOUT_MS, () => {
+        isLate = true;
+        ending.dispose();
+        const seconds = CHANNEL_TIMEOUT_MS / 1000;
+        reject(sshFailure('timedOut', { operation: 'open channel', seconds }));
+      });
       const refuse = (error: unknown): void => {
         ending.dispose();
+        limit.dispose();
         // A broken line answers open requests before it tells that it broke.
         setImmediate(() => {
           const detail = detailOf(error);
@@ -172,7 +196,9 @@ export class Hop implements Disposable {
       try {
         start((error, channel) => {
           ending.dispose();
+          limit.dispose();
           if (error) refuse(error);
+          else if (isLate) channel.end();
           else resolve(channel);
         });
       } catch (error) {
@@ -182,14 +208,19 @@ export class Hop implements Disposable {
   }
 }
 
+/** What ssh2 1.17 keeps for its own keepalives and does not declare: each reply takes the next callback. */
+interface PingableClient {
+  readonly _callbacks: (() => void)[];
+  readonly _protocol: { ping(): void };
+}
+
 /** True when the server refused the channel itself (RFC 4254, 5.1), not what should run in it. */
 export function isOpenFailure(error: unknown): boolean {
   return error instanceof Error && error.message.includes('Channel open failure');
 }
 
-interface OpenClient extends HopOptions {
+interface OpenClient extends HopOptions, OpeningAttempt {
   readonly trust: HostTrust;
-  readonly login: Login;
   readonly deadline: Deadline;
 }
 
@@ -212,12 +243,14 @@ function openClient(options: OpenClient, signal?: AbortSignal): Promise<Client> 
       fail(sshFailure('hostUnreachable', { host, port, detail: 'no answer in time' }));
     });
     client.on('error', (error) => {
-      if (!isAboutOneKey(error)) fail(refusal ?? toFailure(error, endpoint, login));
+      if (!isAboutOneKey(error)) fail(refusal ?? openingFailure(error, options));
     });
     client.on('close', () => {
-      fail(refusal ?? toFailure(new Error('closed by the server'), endpoint, login));
+      fail(refusal ?? openingFailure(new Error('closed by the server'), options));
     });
     client.on('connect', () => client.setNoDelay(true));
+    client.on('change password', login.refusePasswordChange);
+    login.onGivenUp(fail);
     client.on('ready', () => {
       signal?.removeEventListener('abort', onAbort);
       client.removeAllListeners('close');
@@ -231,7 +264,7 @@ function connectConfig(
   options: OpenClient,
   onRefused: (failure: Failure<SshFailureReason>) => void,
 ): ConnectConfig {
-  const { endpoint, login, trust } = options;
+  const { endpoint, login, talk, trust } = options;
   const { keepaliveSeconds: seconds, keepaliveCount } = endpoint;
   const keepaliveMs = seconds === undefined ? KEEPALIVE_MS : seconds * 1_000;
   return {
@@ -252,40 +285,9 @@ function connectConfig(
     },
     // ssh2's types know neither the `null`s of the first call nor `false` for the end.
     authHandler: login.handler as never,
+    debug: talk.listen,
     readyTimeout: 0,
     keepaliveInterval: options.keepaliveMs ?? keepaliveMs,
     keepaliveCountMax: keepaliveCount ?? KEEPALIVE_COUNT,
   };
-}
-
-/** ssh2 reports a key that could not sign as an error, and then goes on with the next method. */
-function isAboutOneKey(error: unknown): boolean {
-  const level = levelOf(error);
-  return level === 'agent' || /^Error (while )?signing/.test(detailOf(error));
-}
-
-function levelOf(error: unknown): string | undefined {
-  return (error as { level?: string } | undefined)?.level;
-}
-
-const UNREACHABLE = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN']);
-const NO_NAME = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME']);
-
-/** Names an error of an attempt that has not come to a login yet. */
-function toFailure(error: unknown, endpoint: Endpoint, login: Login): Failure<SshFailureReason> {
-  const { host, port } = endpoint;
-  const detail = detailOf(error);
-  const code = (error as NodeJS.ErrnoException).code;
-  if (levelOf(error) === 'client-authentication') return login.failure();
-  // After too many refused keys the server hangs up instead of answering.
-  if (login.hasOffered && /too many auth|closed by the server/i.test(detail))
-    return login.failure();
-  if (typeof code === 'string' && NO_NAME.has(code))
-    return sshFailure('hostNotFound', { host }, error);
-  if (code === 'ECONNREFUSED') return sshFailure('connectionRefused', { host, port }, error);
-  if (typeof code === 'string' && UNREACHABLE.has(code))
-    return sshFailure('hostUnreachable', { host, port, detail }, error);
-  if (levelOf(error) === 'client-socket' || /lost before handshake|closed by/.test(detail))
-    return sshFailure('connectionLost', { host }, error);
-  return sshFailure('handshakeFailed', { host, port, detail }, error);
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from '../base/log';
 import { knownHostsName, type Endpoint } from './endpoint';
 import { detailOf, sshFailure, type SshFailureReason } from './failures';
-import type { Failure } from '../base/failure';
+import { isFailure, type Failure } from '../base/failure';
 import {
   fingerprintOf,
   judgeHostKey,
@@ -33,6 +33,7 @@ export interface HostTrustOptions {
   readonly endpoint: Endpoint;
   /** Our own file of confirmed keys, in known_hosts format; the only one that is written. */
   readonly trustFile: string;
+  /** Throws `personNeeded` where nobody is there to be asked. */
   readonly confirm: (question: HostKeyQuestion) => Promise<boolean>;
   readonly log: Logger;
 }
@@ -89,6 +90,7 @@ export class HostTrust {
       if (!refusal) this.#accepted = key;
       return refusal;
     } catch (error) {
+      if (isFailure(error, 'personNeeded')) return error;
       this.options.log.error(`host key of ${host}:${port} could not be checked`, detailOf(error));
       return sshFailure('hostKeyUnchecked', { host, detail: detailOf(error) }, error);
     }

@@ -12,35 +12,47 @@ import {
 import { isFailure, type Failure } from '../base/failure';
 import type { Logger } from '../base/log';
 import type { Credentials, SigningKey } from './credentials';
+import type { Deadline } from './deadline';
 import type { Endpoint } from './endpoint';
 import { detailOf, sshFailure, type SshFailureReason } from './failures';
+import type { AskPassphrase } from './keyRing';
 import type { SshPrompts } from './prompts';
+import type { ServerTalk } from './serverTalk';
 
 export interface LoginOptions {
   readonly endpoint: Endpoint;
   readonly credentials: Credentials;
-  readonly prompts: Pick<SshPrompts, 'askKeyboard'>;
+  readonly prompts: Pick<SshPrompts, 'askKeyboard' | 'askPassphrase' | 'askPassword'>;
+  /** Nobody waits for this login: questions are not asked. */
+  readonly isUnattended: boolean;
+  readonly talk: ServerTalk;
   readonly log: Logger;
+  /** Stands still while a person or a security device thinks. */
+  readonly deadline: Deadline;
   /** Aborts when the attempt is over; open questions should close. */
   readonly signal: AbortSignal;
 }
 
 type Next = (method: AnyAuthMethod | false) => void;
 
-/** A keyboard-interactive login may be refused and offered again; three rounds as in OpenSSH. */
-const KEYBOARD_TRIES = 3;
+/** A typed answer may be refused and asked again, three times as in OpenSSH: each time a person decides. */
+const TYPED_TRIES = 3;
+/** The ways to log in that we know, in OpenSSH's order. */
+const KNOWN_METHODS = ['publickey', 'keyboard-interactive', 'password'] as const;
 
 /**
  * One login. Methods are tried as OpenSSH does: `none` to learn what is allowed, then each key by itself, then
- * keyboard-interactive. A key whose signature was taken without ending the login means that a second factor follows.
+ * keyboard-interactive, then the password. What the server still wants after a step decides about the next one.
  */
 export class Login {
   #keys: SigningKey[] | undefined;
-  #isSecondStep = false;
   #keyboardTries = 0;
+  #passwordTries = 0;
   #offered = 0;
+  #unsupported: Failure<SshFailureReason> | undefined;
   #firstProblem: Failure | undefined;
-  #hasGivenUp = false;
+  #givenUp: Failure<SshFailureReason> | undefined;
+  #onGivenUp: (failure: Failure<SshFailureReason>) => void = () => undefined;
   #isStarted = false;
 
   constructor(private readonly options: LoginOptions) {}
@@ -50,52 +62,72 @@ export class Login {
     return this.#offered > 0;
   }
 
+  /** Calls back when the connection should end instead of sending an answer that cannot be right. */
+  onGivenUp(callback: (failure: Failure<SshFailureReason>) => void): void {
+    this.#onGivenUp = callback;
+  }
+
   /** ssh2's `authHandler`. */
   readonly handler = (
     methodsLeft: readonly string[] | null,
     _partial: boolean | null,
     next: Next,
   ): void => {
-    this.#nextMethod(methodsLeft)
+    this.#nextMethod(this.options.talk.methods ?? methodsLeft ?? [])
       .catch((error: unknown): false => {
         this.options.log.error('login method failed', detailOf(error));
         return false;
       })
       .then((method) => {
-        if (!this.options.signal.aborted) next(method);
+        if (!this.options.signal.aborted && !this.#givenUp) next(method);
       })
       .catch((error: unknown) => {
         this.options.log.error('login could not go on', detailOf(error));
       });
   };
 
+  /** ssh2's `change password`: an answer would have to be typed twice, which a terminal does better. */
+  readonly refusePasswordChange = (): void => {
+    this.#giveUp(sshFailure('passwordExpired', { host: this.options.endpoint.host }));
+  };
+
   /** Why no method was left. */
   failure(): Failure<SshFailureReason> {
     const { host, user } = this.options.endpoint;
+    const { methods = [] } = this.options.talk;
+    if (this.#givenUp) return this.#givenUp;
     if (this.#firstProblem) return this.#firstProblem as Failure<SshFailureReason>;
+    if (this.#unsupported) return this.#unsupported;
+    if (methods.length > 0 && !KNOWN_METHODS.some((method) => methods.includes(method)))
+      return sshFailure('methodUnsupported', { host, methods: methods.join(', ').slice(0, 100) });
     if (this.#offered === 0) return sshFailure('noKey', { host, user });
     return sshFailure('authenticationFailed', { host, user, tried: this.#offered });
   }
 
-  async #nextMethod(methodsLeft: readonly string[] | null): Promise<AnyAuthMethod | false> {
+  async #nextMethod(allowed: readonly string[]): Promise<AnyAuthMethod | false> {
     const username = this.options.endpoint.user;
     if (!this.#isStarted) {
       this.#isStarted = true;
       return { type: 'none', username };
     }
-    const allows = (name: string): boolean => methodsLeft?.includes(name) ?? false;
-    if (!this.#isSecondStep && allows('publickey')) {
+    if (allowed.includes('publickey')) {
       this.#keys ??= await this.#readKeys();
       const key = this.#keys.shift();
       if (key) return { type: 'agent', username, agent: this.#offer(key) };
     }
-    return this.#isSecondStep || allows('keyboard-interactive') ? this.#keyboard() : false;
+    if (allowed.includes('keyboard-interactive') && this.#keyboardTries < TYPED_TRIES)
+      return this.#isAnybodyThere() && this.#keyboard();
+    if (allowed.includes('password') && this.#passwordTries < TYPED_TRIES)
+      return this.#isAnybodyThere() && this.#password();
+    return false;
   }
 
-  /** A key file that cannot be read is the cause to name, but a keyboard login may still follow. */
+  /** A key file that cannot be read is the cause to name, but a typed login may still follow. */
   async #readKeys(): Promise<SigningKey[]> {
     try {
-      return await this.options.credentials.keysFor(this.options.endpoint);
+      const { keys, unsupported } = await this.options.credentials.keysFor(this.options.endpoint);
+      this.#unsupported = unsupported;
+      return [...keys];
     } catch (error) {
       if (!isFailure(error)) throw error;
       this.#firstProblem ??= error;
@@ -105,66 +137,108 @@ export class Login {
 
   #offer(key: SigningKey): OneKeyAgent {
     this.#offered += 1;
-    this.options.log.debug(`offering key ${key.label}`);
-    return new OneKeyAgent(key, this.options.signal, {
-      onSigned: () => (this.#isSecondStep = true),
-      onFailed: (error) => {
-        if (isFailure(error)) this.#firstProblem ??= error;
-        this.options.log.warn(`key ${key.label} could not sign`, detailOf(error));
+    const { log, deadline, prompts, isUnattended, signal, endpoint } = this.options;
+    const { host } = endpoint;
+    log.debug(`offering key ${key.label}`);
+    const askPassphrase: AskPassphrase = (question, asked) =>
+      isUnattended
+        ? Promise.reject(sshFailure('personNeeded', { host }))
+        : prompts.askPassphrase(question, asked);
+    return new OneKeyAgent(
+      key.publicKey,
+      async (data, hash) => {
+        try {
+          if (key.publicKey.type === 'ssh-rsa' && !hash)
+            throw sshFailure('signatureTooWeak', { host });
+          return await deadline.pausedFor(() => key.sign(data, { hash, askPassphrase, signal }));
+        } catch (error) {
+          if (isFailure(error)) this.#firstProblem ??= error;
+          log.warn(`key ${key.label} could not sign`, detailOf(error));
+          throw error;
+        }
       },
-    });
+      signal,
+    );
   }
 
-  #keyboard(): AnyAuthMethod | false {
-    if (this.#hasGivenUp || this.#keyboardTries >= KEYBOARD_TRIES) return false;
+  /** An automatic reconnect must neither wake a person at night nor send anything in their place. */
+  #isAnybodyThere(): boolean {
+    const { isUnattended, endpoint } = this.options;
+    if (isUnattended) this.#firstProblem = sshFailure('personNeeded', { host: endpoint.host });
+    return !isUnattended;
+  }
+
+  #keyboard(): AnyAuthMethod {
     this.#keyboardTries += 1;
     this.#offered += 1;
     return {
       type: 'keyboard-interactive',
       username: this.options.endpoint.user,
       prompt: (...[title, instructions, , prompts, finish]) => {
-        void this.#ask({ title, instructions, prompts }, finish);
+        void this.#askKeyboard({ title, instructions, prompts }, finish);
       },
     };
   }
 
-  async #ask(
+  async #askKeyboard(
     round: { title: string; instructions: string; prompts: readonly Prompt[] },
     finish: KeyboardInteractiveCallback,
   ): Promise<void> {
-    const { endpoint, prompts, signal, log } = this.options;
+    const { endpoint, prompts, signal } = this.options;
     const questions = {
       host: endpoint.host,
       user: endpoint.user,
       title: round.title,
       instructions: round.instructions,
-      prompts: round.prompts.map((prompt) => ({
-        text: prompt.prompt,
-        echo: prompt.echo ?? false,
-      })),
+      prompts: round.prompts.map(({ prompt, echo = false }) => ({ text: prompt, echo })),
     };
-    const answers = await prompts.askKeyboard(questions, signal).catch((error: unknown) => {
-      log.error('keyboard questions failed', detailOf(error));
+    const answers = await this.#typed(() => prompts.askKeyboard(questions, signal));
+    if (answers) finish(round.prompts.map((_, index) => answers[index] ?? ''));
+  }
+
+  async #password(): Promise<AnyAuthMethod | false> {
+    const { endpoint, prompts, signal } = this.options;
+    const { host, user } = endpoint;
+    const isAgain = this.#passwordTries > 0;
+    this.#passwordTries += 1;
+    const password = await this.#typed(() => prompts.askPassword({ host, user, isAgain }, signal));
+    if (password === undefined) return false;
+    this.#offered += 1;
+    return { type: 'password', username: user, password };
+  }
+
+  /** What a person typed; without an answer the login is given up. */
+  async #typed<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
+    const { log, deadline, signal, endpoint } = this.options;
+    const answer = await deadline.pausedFor(ask).catch((error: unknown) => {
+      log.error('a question of the login failed', detailOf(error));
       return undefined;
     });
-    if (signal.aborted) return;
-    if (answers === undefined) this.#hasGivenUp = true;
-    finish(round.prompts.map((_, index) => answers?.[index] ?? ''));
+    if (signal.aborted) return undefined;
+    if (answer === undefined) this.#giveUp(sshFailure('loginGivenUp', { host: endpoint.host }));
+    return answer;
+  }
+
+  #giveUp(failure: Failure<SshFailureReason>): void {
+    this.#givenUp ??= failure;
+    this.#onGivenUp(this.#givenUp);
   }
 }
+
+type Hash = 'sha256' | 'sha512' | undefined;
 
 /** An agent of exactly one key: its private half is unlocked only when the server has accepted the public half. */
 class OneKeyAgent extends BaseAgent<ParsedKey> {
   constructor(
-    private readonly key: SigningKey,
+    private readonly publicKey: ParsedKey,
+    private readonly signWith: (data: Buffer, hash: Hash) => Promise<Buffer>,
     private readonly signal: AbortSignal,
-    private readonly events: { onSigned: () => void; onFailed: (error: unknown) => void },
   ) {
     super();
   }
 
   override getIdentities(callback: IdentityCallback<ParsedKey>): void {
-    callback(undefined, [this.key.publicKey]);
+    callback(undefined, [this.publicKey]);
   }
 
   override sign(
@@ -176,14 +250,11 @@ class OneKeyAgent extends BaseAgent<ParsedKey> {
     const done = typeof options === 'function' ? options : callback;
     const hash = typeof options === 'function' ? undefined : options.hash;
     const known = hash === 'sha256' || hash === 'sha512' ? hash : undefined;
-    this.key.sign(data, known, this.signal).then(
+    this.signWith(data, known).then(
       (signature) => {
-        if (this.signal.aborted) return;
-        this.events.onSigned();
-        done?.(undefined, signature);
+        if (!this.signal.aborted) done?.(undefined, signature);
       },
       (error: unknown) => {
-        this.events.onFailed(error);
         if (!this.signal.aborted)
           done?.(error instanceof Error ? error : new Error('no signature'));
       },

@@ -29,6 +29,29 @@ export interface KeyboardQuestions {
   readonly prompts: readonly KeyboardPrompt[];
 }
 
+/** A private key file that has a passphrase. */
+export interface PassphraseQuestion {
+  readonly file: string;
+  /** The last answer did not fit. */
+  readonly isAgain: boolean;
+  /** There is a place where the passphrase may be kept if the person wishes. */
+  readonly canBeKept: boolean;
+}
+
+export interface PassphraseAnswer {
+  readonly passphrase: string;
+  /** The person wishes not to be asked in later sessions. */
+  readonly isKept: boolean;
+}
+
+/** The account's own password; asked only where the server takes no key. */
+export interface PasswordQuestion {
+  readonly host: string;
+  readonly user: string;
+  /** The last one was refused. */
+  readonly isAgain: boolean;
+}
+
 /**
  * The questions of one login. Each may take as long as a person needs; the deadline of the attempt stands still
  * meanwhile. A `signal` aborts when the answer is no longer needed.
@@ -36,8 +59,13 @@ export interface KeyboardQuestions {
 export interface SshPrompts {
   /** True only when the person has compared the fingerprint and trusts it. */
   confirmHostKey(question: HostKeyQuestion, signal: AbortSignal): Promise<boolean>;
-  /** The passphrase of a private key file; undefined when the person gives none. Never stored here. */
-  askPassphrase(file: string, signal: AbortSignal): Promise<string | undefined>;
+  /** Undefined when the person gives none. */
+  askPassphrase(
+    question: PassphraseQuestion,
+    signal: AbortSignal,
+  ): Promise<PassphraseAnswer | undefined>;
+  /** Undefined gives the login up. Never stored. */
+  askPassword(question: PasswordQuestion, signal: AbortSignal): Promise<string | undefined>;
   /** One answer for each prompt; undefined gives the login up. Never stored. */
   askKeyboard(
     questions: KeyboardQuestions,

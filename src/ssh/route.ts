@@ -9,6 +9,21 @@ import { ProxyCommand } from './proxyCommand';
 /** For a jump host to reach the next machine, where the ssh configuration says nothing else. */
 const TUNNEL_TIMEOUT_MS = 30_000;
 
+/** An attempt that ended so did not reach the machine, or sent it nothing and goes on by a person only: no login. */
+const NO_LOGIN: ReadonlySet<string> = new Set([
+  'hostNotFound',
+  'connectionRefused',
+  'hostUnreachable',
+  'keyExchangeUnshared',
+  'hostKeyTypeUnshared',
+  'cipherUnshared',
+  'hostKeyChanged',
+  'hostKeyRevoked',
+  'hostKeyUnknown',
+  'hostKeyRejected',
+  'hostKeyUnchecked',
+]);
+
 /**
  * Opens the last hop of a chain. Every hop before it is verified and logged in to by itself, under its own name, before
  * the next one is dialled; all of them end with the last. A failure on the way names the jump host that it is about.
@@ -17,7 +32,7 @@ export async function openRoute(options: HopOptions, signal?: AbortSignal): Prom
   const { jump, proxyCommand } = options.endpoint;
   if (jump) return openOverJump(options, jump, signal);
   if (proxyCommand !== undefined) return openOverCommand(options, proxyCommand, signal);
-  return Hop.open(options, signal);
+  return openCounted(options, signal);
 }
 
 async function openOverJump(
@@ -106,7 +121,7 @@ async function openThrough(
   // A stream may break when nobody reads it any more; the hop tells what matters.
   through.on('error', () => undefined);
   try {
-    const hop = await Hop.open({ ...options, through }, signal);
+    const hop = await openCounted({ ...options, through }, signal);
     hop.onDidEnd(() => {
       through.destroy();
       release();
@@ -114,6 +129,17 @@ async function openThrough(
     return hop;
   } catch (error) {
     through.destroy();
+    throw error;
+  }
+}
+
+/** One login of the way, within the limit of its own machine: a jump host bans addresses as any other does. */
+async function openCounted(options: HopOptions, signal: AbortSignal | undefined): Promise<Hop> {
+  const login = await options.logins?.take(options.endpoint);
+  try {
+    return await Hop.open(options, signal);
+  } catch (error) {
+    if (isFailure(error) && NO_LOGIN.has(error.reason)) await login?.giveBack();
     throw error;
   }
 }

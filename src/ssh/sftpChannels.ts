@@ -53,6 +53,15 @@ export class SftpChannels {
     return opening;
   }
 
+  /** An operation or a request is under way on one of them. */
+  async isBusy(): Promise<boolean> {
+    for (const opening of [this.#main, this.#second]) {
+      const session = await opening?.catch(() => undefined);
+      if (session?.isBusy) return true;
+    }
+    return false;
+  }
+
   #session(held: Slotted<Awaited<ReturnType<Hop['openSftp']>>>, forget: () => void): SftpSession {
     const { hop, host, clock } = this.line;
     const session = new SftpSession(held.channel, { hop, host, clock });

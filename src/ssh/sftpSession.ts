@@ -100,6 +100,11 @@ export class SftpSession implements Disposable {
     protocol.channelWindowAdjust(outgoing.id, more);
   }
 
+  /** An operation or a request is under way. */
+  get isBusy(): boolean {
+    return this.#users > 0 || this.#waiting.size > 0;
+  }
+
   /** Calls back when the session should not be given to anybody else. */
   onRetired(callback: () => void): void {
     if (this.isOpen) this.#onRetired = callback;

@@ -12,6 +12,8 @@ export function keepContextKeys(machines: Machines, store: JobStore): Disposable
   const update = () => {
     set(contextKeys.configured, machines.isConfigured);
     set(contextKeys.connected, machines.state.kind === 'connected');
+    set(contextKeys.waiting, machines.state.kind === 'waiting');
+    set(contextKeys.blocked, machines.state.kind === 'blocked');
     set(contextKeys.hasJobs, store.all.length > 0);
   };
   update();

@@ -1,8 +1,10 @@
 // The machine of the current connection settings; a changed setting means another one. Connects only in trusted folders.
 import * as vscode from 'vscode';
+import { systemClock } from '../base/clock';
 import type { Disposable } from '../base/disposable';
 import { Emitter } from '../base/emitter';
 import { jobFailure } from '../jobs/failures';
+import { StateHistory } from '../jobs/stateHistory';
 import { targetOf, type Machine } from '../jobs/openMachine';
 import type { ConnectionSettings } from '../settings';
 import type { ConnectionState } from '../ssh/connectionState';
@@ -18,6 +20,8 @@ export class Machines implements Disposable {
 
   readonly onDidChangeState = this.#changed.event;
   readonly onDidOutput = this.#output.event;
+  /** The last states, of whatever machine. */
+  readonly history = new StateHistory(this.#changed.event, systemClock);
 
   constructor(open: (connection: ConnectionSettings) => Machine) {
     this.#open = open;
@@ -72,6 +76,7 @@ export class Machines implements Disposable {
   dispose(): void {
     this.#current?.machine.dispose();
     this.#current = undefined;
+    this.history.dispose();
     this.#changed.dispose();
     this.#output.dispose();
   }

@@ -21,11 +21,25 @@ export const sshPrompts: SshPrompts = {
     return chosen === connect;
   },
 
-  async askPassphrase(file, signal) {
-    return ask(signal, {
+  async askPassphrase({ file, isAgain, canBeKept }, signal) {
+    const passphrase = await ask(signal, {
       password: true,
       ignoreFocusOut: true,
       title: vscode.l10n.t('Passphrase of {0}', file),
+      ...(isAgain && { prompt: vscode.l10n.t('It did not fit. Please try again.') }),
+    });
+    if (passphrase === undefined) return undefined;
+    return { passphrase, isKept: canBeKept && (await askToKeep(file, signal)) };
+  },
+
+  askPassword({ host, user, isAgain }, signal) {
+    return ask(signal, {
+      password: true,
+      ignoreFocusOut: true,
+      title: vscode.l10n.t('Password of {0} on {1}', user, host),
+      prompt: isAgain
+        ? vscode.l10n.t('It was refused. Please try again.')
+        : vscode.l10n.t('It is sent to this machine only and never stored.'),
     });
   },
 
@@ -35,8 +49,9 @@ export const sshPrompts: SshPrompts = {
       const answer = await ask(signal, {
         password: !echo,
         ignoreFocusOut: true,
-        title: title === '' ? host : `${host}: ${title}`,
-        prompt: [instructions, text].filter(Boolean).join(' '),
+        // What the machine says stands behind its name, so that nobody takes it for ours.
+        title: vscode.l10n.t('{0} asks', host),
+        prompt: `${host}: ${[title, instructions, text].map(plain).filter(Boolean).join(' / ')}`,
       });
       if (answer === undefined) return undefined;
       answers.push(answer);
@@ -45,17 +60,43 @@ export const sshPrompts: SshPrompts = {
   },
 };
 
-async function ask(
+/** Off unless chosen: Enter alone keeps the passphrase for this window only. */
+async function askToKeep(file: string, signal: AbortSignal): Promise<boolean> {
+  const notKept = vscode.l10n.t('Only until this window closes');
+  const kept = vscode.l10n.t("Keep it in VS Code's secret storage");
+  const chosen = await cancellable(signal, (token) =>
+    vscode.window.showQuickPick(
+      [notKept, kept],
+      { title: vscode.l10n.t('Passphrase of {0}', file), ignoreFocusOut: true },
+      token,
+    ),
+  );
+  return chosen === kept;
+}
+
+/** A text of the server on one line, cut so that it cannot fill the window. */
+function plain(text: string): string {
+  return text
+    .replace(/[\p{C}\s]+/gu, ' ')
+    .trim()
+    .slice(0, 300);
+}
+
+function ask(signal: AbortSignal, options: vscode.InputBoxOptions): Promise<string | undefined> {
+  return cancellable(signal, (token) => vscode.window.showInputBox(options, token));
+}
+
+async function cancellable<T>(
   signal: AbortSignal,
-  options: vscode.InputBoxOptions,
-): Promise<string | undefined> {
+  show: (token: vscode.CancellationToken) => Thenable<T>,
+): Promise<T> {
   const cancel = new vscode.CancellationTokenSource();
   const onAbort = () => {
     cancel.cancel();
   };
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await vscode.window.showInputBox(options, cancel.token);
+    return await show(cancel.token);
   } finally {
     signal.removeEventListener('abort', onAbort);
     cancel.dispose();

@@ -3,8 +3,10 @@ import * as vscode from 'vscode';
 import { DisposableStore, type Disposable } from '../base/disposable';
 import type { JobStore } from '../jobs/jobStore';
 import type { ConnectionState } from '../ssh/connectionState';
+import { connectionAdvice, connectionText, nextStep, stepText } from '../words/connectionWords';
 import { progressText } from '../words/stateText';
-import { viewIds } from './commands/ids';
+import { commands, viewIds } from './commands/ids';
+import { onConnectionTick } from './connectionTick';
 import type { Machines } from './machines';
 import { groupOf } from './tree/items';
 
@@ -21,10 +23,26 @@ export class StatusBar implements Disposable {
       vscode.window.createStatusBarItem('furo.status', vscode.StatusBarAlignment.Left, 10),
     );
     this.#item.name = 'Furo';
-    this.#item.command = `${viewIds.jobs}.focus`;
     this.#disposables.add(store.onDidChange(() => { this.#show(); })); // prettier-ignore
-    this.#disposables.add(machines.onDidChangeState(() => { this.#show(); })); // prettier-ignore
+    this.#disposables.add(onConnectionTick(machines, () => { this.#show(); })); // prettier-ignore
     this.#show();
+  }
+
+  #tooltip(state: ConnectionState): vscode.MarkdownString {
+    const t = vscode.l10n.t;
+    const { host } = this.#machines.connection;
+    const text = new vscode.MarkdownString();
+    text.appendText(`${host === '' ? 'Furo' : host}: ${connectionText(state, Date.now(), t)}`);
+    const advice = connectionAdvice(state, Date.now(), t);
+    // Our own words, without values: appendText would join them by blanks that never break.
+    if (advice !== undefined) text.appendMarkdown(`\n\n${advice}`);
+    const next = nextStep(state);
+    if (next === undefined) return text;
+    const others = (['reconnect', 'checkConnection'] as const).filter((step) => step !== next);
+    const steps = [next, ...others];
+    text.isTrusted = { enabledCommands: steps.map((step) => commands[step].id) };
+    const links = steps.map((step) => `[${stepText(step, t)}](command:${commands[step].id})`);
+    return text.appendMarkdown(`\n\n${links.join(' · ')}`);
   }
 
   dispose(): void {
@@ -41,13 +59,27 @@ export class StatusBar implements Disposable {
       ...(waiting > 0 ? [vscode.l10n.t('{0} waiting', waiting)] : []),
       ...(first && running === 1 ? [progressText(first, vscode.l10n.t)] : []),
     ];
-    const jobs = parts.length === 0 ? '' : `: ${parts.join(', ')}`;
-    this.#item.text = `${stateIcon(state)} Furo${jobs}`;
-    this.#item.tooltip = `${this.#machines.connection.host}: ${stateText(state)}`;
-    this.#item.backgroundColor =
-      state.kind === 'blocked' ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
+    const told = isTold(state)
+      ? [connectionText(state, Date.now(), vscode.l10n.t), ...parts]
+      : parts;
+    const text = told.length === 0 ? '' : `: ${told.join(', ')}`;
+    this.#item.text = `${stateIcon(state)} Furo${text}`;
+    this.#item.tooltip = this.#tooltip(state);
+    const next = nextStep(state);
+    this.#item.command = next === undefined ? `${viewIds.jobs}.focus` : commands[next].id;
+    this.#item.backgroundColor = background(state);
     this.#item.show();
   }
+}
+
+/** The states that a person should know of without pointing at the item. */
+function isTold({ kind }: ConnectionState): boolean {
+  return kind === 'waiting' || kind === 'blocked';
+}
+
+function background({ kind }: ConnectionState): vscode.ThemeColor | undefined {
+  if (kind === 'blocked') return new vscode.ThemeColor('statusBarItem.errorBackground');
+  return kind === 'waiting' ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
 }
 
 function stateIcon(state: ConnectionState): string {
@@ -62,20 +94,5 @@ function stateIcon(state: ConnectionState): string {
       return '$(error)';
     case 'disconnected':
       return '$(vm)';
-  }
-}
-
-function stateText(state: ConnectionState): string {
-  switch (state.kind) {
-    case 'connected':
-      return vscode.l10n.t('connected');
-    case 'connecting':
-      return vscode.l10n.t('connecting');
-    case 'waiting':
-      return vscode.l10n.t('connection lost, trying again');
-    case 'blocked':
-      return vscode.l10n.t('connection refused');
-    case 'disconnected':
-      return vscode.l10n.t('not connected');
   }
 }

@@ -1,6 +1,7 @@
 // Words for the failures of ssh/.
 import type { SshFailureReason } from '../ssh/failures';
 import type { FailureWords } from './failureText';
+import { loginFailureWords } from './loginFailureWords';
 
 export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> = {
   endpointInvalid: {
@@ -85,6 +86,33 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
       ),
     actions: ['openSettings', 'showLog'],
   },
+  keyExchangeUnshared: {
+    text: (t, v) =>
+      t(
+        '{0} exchanges keys only in ways that this extension cannot ({1}), such as post-quantum ones. Nothing was sent. Ask the computer centre to allow curve25519-sha256 too; "ssh" in a terminal works meanwhile.',
+        v('host'),
+        v('offered'),
+      ),
+    actions: ['showLog'],
+  },
+  hostKeyTypeUnshared: {
+    text: (t, v) =>
+      t(
+        '{0} shows only host keys of types that this extension does not take ({1}). Nothing was sent. Ask the computer centre for an ssh-ed25519 or rsa-sha2 host key.',
+        v('host'),
+        v('offered'),
+      ),
+    actions: ['showLog'],
+  },
+  cipherUnshared: {
+    text: (t, v) =>
+      t(
+        '{0} encrypts only in ways that are weak or unknown to this extension ({1}). Nothing was sent. Ask the computer centre to allow aes256-gcm@openssh.com or aes256-ctr.',
+        v('host'),
+        v('offered'),
+      ),
+    actions: ['showLog'],
+  },
   hostKeyChanged: {
     text: (t, v) =>
       t(
@@ -134,32 +162,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
       ),
     actions: ['showLog'],
   },
-  authenticationFailed: {
-    text: (t, v) =>
-      t(
-        '{0} did not accept the login of {1}. Keys tried: {2}. Check user and key file in the settings; the public key has to be registered in the HPC portal.',
-        v('host'),
-        v('user'),
-        v('tried'),
-      ),
-    actions: ['openSettings', 'showLog'],
-  },
-  noKey: {
-    text: (t, v) =>
-      t(
-        'There is no key to log in to {0}: no SSH agent and no key file. Enter a key file in the settings.',
-        v('host'),
-      ),
-    actions: ['openSettings'],
-  },
-  keyFileUnreadable: {
-    text: (t, v) => t('The key file {0} cannot be read ({1}).', v('file'), v('detail')),
-    actions: ['openSettings'],
-  },
-  passphraseRefused: {
-    text: (t, v) => t('The passphrase of {0} was wrong or not given.', v('file')),
-    actions: ['tryAgain'],
-  },
+  ...loginFailureWords,
   connectionLost: {
     text: (t, v) =>
       t(

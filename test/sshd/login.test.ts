@@ -3,7 +3,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import type { HostKeyQuestion } from '../../src/ssh/prompts';
+import type { HostKeyQuestion, PassphraseAnswer, PassphraseQuestion } from '../../src/ssh/prompts';
 import { requires } from '../requirements';
 import { makeKey, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
 import { ClientSide, eventually, onlyPrompts } from './sshFixture';
@@ -160,9 +160,10 @@ describe('credentials', () => {
     makeKey(unwanted, 'never asked');
     writeFileSync(join(side.server.folder, 'authorized_keys'), publicKey(locked));
     const asked: string[] = [];
-    const askPassphrase = (file: string): Promise<string> => {
+    const askPassphrase = ({ file }: PassphraseQuestion): Promise<PassphraseAnswer> => {
       asked.push(file);
-      return Promise.resolve(asked.length === 1 ? 'wrong' : 'open sesame');
+      const passphrase = asked.length === 1 ? 'wrong' : 'open sesame';
+      return Promise.resolve({ passphrase, isKept: false });
     };
     const remote = side.connection(
       { identityFiles: [unwanted, locked] },

@@ -7,7 +7,9 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock';
 import { silentLogger } from '../../src/base/log';
-import { SshConnection } from '../../src/ssh/connection';
+import { checkConnection, routeOf } from '../../src/jobs/connectionCheck';
+import { SshConnection, type SshConnectionOptions } from '../../src/ssh/connection';
+import { LoginBudget } from '../../src/ssh/loginBudget';
 import type { SshPrompts } from '../../src/ssh/prompts';
 import { resolveEndpoint } from '../../src/ssh/sshConfig';
 import {
@@ -65,7 +67,11 @@ function block(name: string, server: OpenSshServer, ...lines: string[]): string 
   ].join('\n');
 }
 
-function connection(alias: string, prompts: Partial<SshPrompts> = {}): SshConnection {
+function connection(
+  alias: string,
+  prompts: Partial<SshPrompts> = {},
+  more: Partial<SshConnectionOptions> = {},
+): SshConnection {
   const made = new SshConnection({
     endpoint: (signal) => resolveEndpoint({ host: alias }, { configFile: config, signal }),
     trustFile: join(folder, 'trusted'),
@@ -73,6 +79,7 @@ function connection(alias: string, prompts: Partial<SshPrompts> = {}): SshConnec
     log: silentLogger,
     clock: systemClock,
     random: () => 0.05,
+    ...more,
   });
   connections.push(made);
   return made;
@@ -186,6 +193,29 @@ describe('a jump host', () => {
     await eventually(() => front.sessions().length === 0, 'the end of the login on the way');
   });
 
+  it('and the machine behind it are logged in to six times in ten minutes at most', async () => {
+    const [front, furo] = await Promise.all([start(), start()]);
+    writeFileSync(
+      config,
+      block('front', front) + block('furo', furo, 'ProxyJump front') + block('direct', furo),
+    );
+    writeFileSync(join(folder, 'known_direct'), readFileSync(join(folder, 'known_furo'), 'utf8').replace('furo', 'direct')); // prettier-ignore
+    const logins = new LoginBudget({ clock: systemClock, log: silentLogger });
+    const remote = connection('furo', {}, { logins });
+    for (let login = 0; login < 6; login++) {
+      await remote.connect();
+      remote.disconnect();
+    }
+    await expect(remote.connect()).rejects.toMatchObject({
+      reason: 'tooManyLogins',
+      values: { jumpHost: '127.0.0.1', onWayTo: '127.0.0.1' },
+    });
+    const direct = connection('direct', {}, { logins });
+    await expect(direct.connect()).rejects.toMatchObject({ reason: 'tooManyLogins' });
+    const accepted = [front, furo].map((one) => one.log().split('Accepted publickey').length - 1);
+    expect(accepted).toEqual([6, 6]);
+  });
+
   it('is named when it forwards nothing', async () => {
     const front = await start({ extraConfig: 'AllowTcpForwarding no' });
     const furo = await start();
@@ -256,6 +286,67 @@ describe('a proxy command', () => {
     writeFileSync(config, block('furo', furo, `ProxyCommand ${process.execPath} ${relay} %h %p`));
     await expect(connection('furo').connect()).rejects.toMatchObject({ reason: 'hostKeyChanged' });
     expect(sawLogin(furo)).toBe(false);
+  });
+});
+
+describe('the check of a connection over a jump host', () => {
+  /** State and reason of each step until the first that was not reached. */
+  async function check(): Promise<string[]> {
+    const remote = connection('furo');
+    const parts = {
+      remote,
+      clock: systemClock,
+      remoteFolder: '~/runs',
+      route: async (signal: AbortSignal) =>
+        routeOf(await resolveEndpoint({ host: 'furo' }, { configFile: config, signal })),
+    };
+    const { steps } = await checkConnection(parts, { signal: new AbortController().signal });
+    return steps
+      .filter(({ state }) => state !== 'notReached')
+      .map(({ step, state, finding, failure }) => `${step} ${state} ${failure?.reason ?? finding ?? ''}`); // prettier-ignore
+  }
+
+  async function twoMachines(): Promise<[OpenSshServer, OpenSshServer]> {
+    const [front, furo] = await Promise.all([start(), start()]);
+    writeFileSync(config, block('front', front) + block('furo', furo, 'ProxyJump front'));
+    return [front, furo];
+  }
+
+  it('goes the whole way by one login', async () => {
+    const [front, furo] = await twoMachines();
+    const steps = await check();
+    expect(steps.slice(0, 5)).toEqual([
+      'settings ok settingsRead',
+      'name skipped reachedByProxy',
+      'port skipped reachedByProxy',
+      'hostKey ok hostKeyKnown',
+      'login ok loggedIn',
+    ]);
+    expect(steps).toContain('folder ok folderCreated');
+    const accepted = [front, furo].map((one) => one.log().split('Accepted publickey').length - 1);
+    expect(accepted).toEqual([1, 1]);
+  });
+
+  it('ends before the machine when the fault is on the way', async () => {
+    const [front] = await twoMachines();
+    writeFileSync(join(front.folder, 'authorized_keys'), '');
+    expect((await check()).at(-1)).toBe('port failed authenticationFailed');
+    makeKey(join(folder, 'other'));
+    writeFileSync(join(folder, 'known_front'), `front ${readFileSync(join(folder, 'other.pub'), 'utf8')}`); // prettier-ignore
+    expect((await check()).at(-1)).toBe('port failed hostKeyChanged');
+  });
+
+  it('tells a jump host that does not get through from a login that is refused behind it', async () => {
+    const [front, furo] = await twoMachines();
+    writeFileSync(join(furo.folder, 'authorized_keys'), '');
+    expect((await check()).slice(2)).toEqual([
+      'port skipped reachedByProxy',
+      'hostKey ok hostKeyKnown',
+      'login failed authenticationFailed',
+    ]);
+    const closed = { ...furo, port: await freePort() };
+    writeFileSync(config, block('front', front) + block('furo', closed, 'ProxyJump front'));
+    expect((await check()).at(-1)).toBe('port failed jumpRefused');
   });
 });
 

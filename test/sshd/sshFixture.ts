@@ -15,6 +15,7 @@ export function onlyPrompts(expected: Partial<SshPrompts> = {}): SshPrompts {
   return {
     confirmHostKey: unexpected('confirmHostKey'),
     askPassphrase: unexpected('askPassphrase'),
+    askPassword: unexpected('askPassword'),
     askKeyboard: unexpected('askKeyboard'),
     ...expected,
   };

@@ -33,7 +33,7 @@ const allowances: Readonly<Record<string, Allowance>> = {
   words: {
     values: ['base'],
     types: ['pjm', 'workflow', 'ssh', 'sync', 'jobs', 'ui', 'settings.ts'],
-    files: ['src/pjm/elapse.ts', 'src/jobs/outcome.ts'],
+    files: ['src/pjm/elapse.ts', 'src/jobs/outcome.ts', 'src/jobs/checkResult.ts'],
   },
   // The page's messages and texts are written by the editor side, so they are shared with it.
   ui: {

@@ -70,4 +70,26 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
     await text.getByText(/a\.secret.*\.furoignore:1/).waitFor();
     await workbench.picture('ja-6-preview-sync');
   });
+
+  it('checks the connection in Japanese, and says why it is blocked', async () => {
+    await workbench.checkConnection('Furo: 接続を診断', '信頼して接続', /すべて正常です/);
+    await workbench.page.waitForTimeout(500);
+    await workbench.picture('ja-7-check');
+    workbench.furo!.faults.set({ hostKey: 'other' });
+    workbench.furo!.faults.cutConnections();
+    const state = workbench.statusText(/ホスト鍵を拒否/);
+    await state.waitFor({ timeout: 60_000 });
+    await workbench.page
+      .locator('.part.sidebar')
+      .getByText(/マシンの鍵が信頼済み/)
+      .waitFor();
+    await state.click();
+    const lines = workbench.page.locator('.view-lines');
+    await lines
+      .getByText(/まだ使えないもの/)
+      .first()
+      .waitFor({ timeout: 30_000 });
+    await workbench.page.waitForTimeout(500);
+    await workbench.picture('ja-8-check-failed');
+  });
 });

@@ -158,6 +158,82 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       expect(await workbench.row(/^third/).count()).toBe(0);
     });
 
+    it('checks each step of the connection and shows what it found', async () => {
+      await workbench.command('Notifications: Clear All Notifications');
+      await workbench.checkConnection(
+        'Furo: Check Connection',
+        'Trust and Connect',
+        /Everything.works/,
+      );
+      const lines = workbench.page.locator('.view-lines');
+      await lines
+        .getByText(/Batch.system.\(PJM\)/)
+        .first()
+        .waitFor();
+      await workbench.page.getByText('Copy Diagnostics').first().waitFor();
+      await workbench.page.waitForTimeout(500);
+      await workbench.picture('11-check');
+    });
+
+    it('counts down to the next try while the connection is gone', async () => {
+      const { faults } = workbench.furo!;
+      faults.set({ cutAfterBytes: 1 });
+      faults.cutConnections();
+      await workbench.statusText(/reconnecting.in.\d/).waitFor({ timeout: 60_000 });
+      await workbench.picture('12-waiting');
+    });
+
+    it('says why only a person can help, and leads to the step that failed', async () => {
+      workbench.furo!.faults.set({ cutAfterBytes: undefined, hostKey: 'other' });
+      const state = workbench.statusText(/host.key.refused/);
+      await state.waitFor({ timeout: 60_000 });
+      const message = workbench.page
+        .locator('.part.sidebar')
+        .getByText(/not the one that you trust/);
+      await message.waitFor();
+      await workbench.picture('13-blocked');
+      await state.click();
+      const lines = workbench.page.locator('.view-lines');
+      await lines
+        .getByText(/This.does.not.work.yet:.Host.key/)
+        .first()
+        .waitFor({ timeout: 30_000 });
+      await lines
+        .getByText(/ssh-keygen.-f/)
+        .first()
+        .waitFor();
+      await workbench.page.waitForTimeout(500);
+      await workbench.picture('14-check-failed');
+    });
+
+    it('comes back by Reconnect, and tells nobody who it was', async () => {
+      const { context, furo, page } = workbench;
+      furo!.faults.clear();
+      await workbench.command('Furo: Reconnect');
+      await workbench.statusText(/host.key/).waitFor({ state: 'hidden' });
+      await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+      await workbench.command('Furo: Copy Diagnostics');
+      await workbench.toast(/on the clipboard, without names/).waitFor();
+      const text = await page.evaluate<string>('navigator.clipboard.readText()');
+      expect(text).toContain('blocked (hostKeyChanged)');
+      expect(text).toContain('hostKey: failed (hostKeyChanged)');
+      const { host, user, identityFile, remoteFolder } = furo!.endpoint;
+      for (const value of [host, user, identityFile, remoteFolder, workbench.folder])
+        expect(text).not.toContain(value);
+      await workbench.picture('15-diagnostics');
+    });
+
+    it('offers the hosts of the ssh configuration, the usual one and what is typed', async () => {
+      await workbench.command('Notifications: Clear All Notifications');
+      await workbench.command('Furo: Choose Host...');
+      const list = workbench.page.locator('.quick-input-list');
+      await list.getByRole('option', { name: /flow-cx\.cc\.nagoya-u\.ac\.jp/ }).waitFor();
+      await workbench.page.locator('.quick-input-widget input.input').first().fill('my-furo');
+      await list.getByRole('option', { name: /my-furo.*as typed/ }).waitFor();
+      await workbench.picture('16-choose-host');
+      await workbench.page.keyboard.press('Escape');
+    });
+
     async function showExplorer(): Promise<void> {
       await workbench.page.keyboard.press('Control+Shift+E');
     }

@@ -25,7 +25,7 @@ const expectedFiles = [
   /^\.vsixmanifest$/,
   /^(README|README\.ja|CHANGELOG)\.md$/i,
   /^LICENSE(\.txt)?$/,
-  /^dist\/(extension|cli|simulator|webview)\.js$/,
+  /^dist\/(extension|cli|keyWorker|simulator|webview)\.js$/,
   /^dist\/third-party-notices\.txt$/,
   /^l10n\/bundle\.l10n(\.ja)?\.json$/,
   /^media\/[\w-]+\.(css|png|svg)$/,
@@ -154,6 +154,12 @@ describe.skipIf(isSkipped).each(['oldest', 'newest'] as const)(
         expect(extension).not.toContain(sentence);
       }
       expect(extension).toContain('./simulator.js');
+    });
+
+    it('has the thread that opens encrypted keys, where its callers look for it', () => {
+      expect(files).toContain('dist/keyWorker.js');
+      for (const program of ['dist/extension.js', 'dist/cli.js'])
+        expect(read(program)).toContain('"keyWorker.js"');
     });
 
     it('names no folder of the computer that packed it', () => {

@@ -110,6 +110,11 @@ export class Workbench {
       .first();
   }
 
+  /** The status bar item with that text in it. */
+  statusText(text: RegExp): Locator {
+    return this.page.locator('.statusbar-item').getByText(text).first();
+  }
+
   /** Unfolds a folder of the explorer; a click may come before the tree listens. */
   async unfold(folder: string, file: string): Promise<Locator> {
     const row = this.row(file);
@@ -148,6 +153,16 @@ export class Workbench {
       .getByRole('option', { name: title })
       .first()
       .click();
+  }
+
+  /** Check Connection, up to its last line; a host that is not known yet is trusted. */
+  async checkConnection(title: string, trust: string, end: RegExp): Promise<void> {
+    await this.command(title);
+    const ended = this.page.locator('.view-lines').getByText(end).first();
+    const button = this.dialogButton(trust);
+    await ended.or(button).first().waitFor({ timeout: 30_000 });
+    if (await button.isVisible()) await button.click();
+    await ended.waitFor({ timeout: 30_000 });
   }
 
   dialogButton(name: string): Locator {

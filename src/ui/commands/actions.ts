@@ -2,10 +2,13 @@
 import * as vscode from 'vscode';
 import type { Disposable } from '../../base/disposable';
 import { isFailure } from '../../base/failure';
-import type { Logger } from '../../base/log';
 import { showFailure } from '../showFailure';
+import type { KeyRing } from '../../ssh/keyRing';
 import type { Tutorial } from '../tutorial';
-import { connect, testConnection } from './connectionVerbs';
+import { checkConnection } from './checkConnection';
+import { chooseHost } from './chooseHost';
+import { connect, forgetSecrets, reconnect } from './connectionVerbs';
+import { copyDiagnostics, type DiagnosticsParts } from './copyDiagnostics';
 import { cancelJob, copyJobId, openResults, removeFromList, type JobVerbParts } from './jobVerbs';
 import { newWorkflow } from './newWorkflow';
 import { planJob, type PlanDocuments } from './planJob';
@@ -15,10 +18,10 @@ import { registerCommands, type CommandActions } from './register';
 import { runAgain, runOnFuro } from './runOnFuro';
 import { setUpEnvironment } from './setUpEnvironment';
 
-export interface CommandParts extends JobVerbParts {
+export interface CommandParts extends JobVerbParts, DiagnosticsParts {
   readonly tutorial: Tutorial;
   readonly plans: PlanDocuments;
-  readonly log: Logger;
+  readonly keyRing: Pick<KeyRing, 'forget'>;
   readonly showLog: () => void;
 }
 
@@ -35,7 +38,7 @@ export function connectCommands(parts: CommandParts): Disposable {
 }
 
 function actionsOf(parts: CommandParts): CommandActions {
-  const { machines, output, tutorial } = parts;
+  const { machines, output, tutorial, keyRing, check } = parts;
   return {
     runOnCxSingle: (file) => runOnFuro(parts, file, 'cx-single'),
     runOnCxShare: (file) => runOnFuro(parts, file, 'cx-share'),
@@ -54,8 +57,14 @@ function actionsOf(parts: CommandParts): CommandActions {
     refreshJobs: () => refreshJobs(parts),
     connect: () => connect(machines),
     disconnect: () => disconnect(parts),
-    testConnection: () => testConnection(machines),
+    reconnect: () => reconnect(machines),
+    checkConnection: () => checkConnection(machines, check),
+    chooseHost: async () => {
+      await chooseHost();
+    },
+    copyDiagnostics: () => copyDiagnostics(parts),
     setUpEnvironment: () => setUpEnvironment(parts),
+    forgetSecrets: () => forgetSecrets(keyRing),
     startTutorial: () => tutorial.start(),
     showLog: () => showLogOf(parts),
     openSettings: () => openSettings(),

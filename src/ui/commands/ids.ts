@@ -60,8 +60,12 @@ export const commands = {
   refreshJobs: { id: 'furo.refreshJobs', argument: 'none', isInPalette: true },
   connect: { id: 'furo.connect', argument: 'none', isInPalette: true },
   disconnect: { id: 'furo.disconnect', argument: 'none', isInPalette: true },
-  testConnection: { id: 'furo.testConnection', argument: 'none', isInPalette: true },
+  reconnect: { id: 'furo.reconnect', argument: 'none', isInPalette: true },
+  checkConnection: { id: 'furo.checkConnection', argument: 'none', isInPalette: true },
+  chooseHost: { id: 'furo.chooseHost', argument: 'none', isInPalette: true },
+  copyDiagnostics: { id: 'furo.copyDiagnostics', argument: 'none', isInPalette: true },
   setUpEnvironment: { id: 'furo.setUpEnvironment', argument: 'none', isInPalette: true },
+  forgetSecrets: { id: 'furo.forgetSecrets', argument: 'none', isInPalette: true },
   startTutorial: { id: 'furo.startTutorial', argument: 'none', isInPalette: true },
   showLog: { id: 'furo.showLog', argument: 'none', isInPalette: true },
   openSettings: { id: 'furo.openSettings', argument: 'none', isInPalette: true },
@@ -83,6 +87,10 @@ export const contextKeys = {
   configured: 'furo.configured',
   /** The connection stands. */
   connected: 'furo.connected',
+  /** The connection broke and comes back by itself. */
+  waiting: 'furo.waiting',
+  /** Only a person can bring the connection back. */
+  blocked: 'furo.blocked',
   /** At least one job is in the list. */
   hasJobs: 'furo.hasJobs',
 } as const;

@@ -3,7 +3,10 @@ import * as vscode from 'vscode';
 import { DisposableStore, type Disposable } from '../../base/disposable';
 import type { Job } from '../../jobs/job';
 import type { JobStore } from '../../jobs/jobStore';
+import { connectionAdvice, connectionText } from '../../words/connectionWords';
 import { viewIds } from '../commands/ids';
+import { onConnectionTick } from '../connectionTick';
+import type { Machines } from '../machines';
 import { groupItem, groupOf, groups, jobItem, type GroupName } from './items';
 
 export type TreeNode =
@@ -15,24 +18,28 @@ const tickMs = 5000;
 
 export class JobTree implements vscode.TreeDataProvider<TreeNode>, Disposable {
   readonly #store: JobStore;
+  readonly #machines: Machines;
   readonly #disposables = new DisposableStore();
   readonly #changed = new vscode.EventEmitter<undefined>();
   readonly #view: vscode.TreeView<TreeNode>;
 
   readonly onDidChangeTreeData = this.#changed.event;
 
-  constructor(store: JobStore) {
+  constructor(store: JobStore, machines: Machines) {
     this.#store = store;
+    this.#machines = machines;
     this.#view = vscode.window.createTreeView(viewIds.jobs, { treeDataProvider: this });
     this.#disposables.add(this.#changed);
     this.#disposables.add(this.#view);
-    this.#disposables.add(store.onDidChange(() => { this.#refresh(); })); // prettier-ignore
+    this.#disposables.add(store.onDidChange(() => { this.#refresh(); this.#showConnection(); })); // prettier-ignore
+    this.#disposables.add(onConnectionTick(machines, () => { this.#showConnection(); })); // prettier-ignore
     const timer = setInterval(() => {
       if (this.#view.visible && store.all.some(({ phase }) => phase.kind === 'running'))
         this.#refresh();
     }, tickMs);
     this.#disposables.add({ dispose: () => { clearInterval(timer); } }); // prettier-ignore
     this.#refresh();
+    this.#showConnection();
   }
 
   getChildren(node?: TreeNode): TreeNode[] {
@@ -60,6 +67,16 @@ export class JobTree implements vscode.TreeDataProvider<TreeNode>, Disposable {
 
   dispose(): void {
     this.#disposables.dispose();
+  }
+
+  /** Beside the title and above the rows. Without rows the welcome text stands there, which a message would hide. */
+  #showConnection(): void {
+    const { state, connection } = this.#machines;
+    const now = Date.now();
+    const text = connectionText(state, now, vscode.l10n.t);
+    this.#view.description = text;
+    const sentence = connectionAdvice(state, now, vscode.l10n.t) ?? `${connection.host}: ${text}`;
+    this.#view.message = this.#store.all.length > 0 ? sentence : '';
   }
 
   #refresh(): void {

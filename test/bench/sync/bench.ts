@@ -46,6 +46,7 @@ function connection(through = { host, port }): SshConnection {
     prompts: {
       confirmHostKey: () => Promise.resolve(true),
       askPassphrase: () => Promise.resolve(undefined),
+      askPassword: () => Promise.resolve(undefined),
       askKeyboard: () => Promise.resolve(undefined),
     },
     log: silentLogger,

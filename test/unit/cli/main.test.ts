@@ -115,6 +115,19 @@ describe('furo', () => {
     });
   });
 
+  it('checks the connection step by step, and says where it ends', async () => {
+    const { code, stdout, stderr } = await furo(['check']);
+    expect(code).toBe(1);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^✓ Settings$/m);
+    expect(stdout).toMatch(/^✗ Port$/m);
+    expect(stdout).toMatch(/^ {2}127\.0\.0\.1 does not accept connections on port 9\./m);
+    expect(stdout).toMatch(/^· Remote folder – not reached$/m);
+    expect(stdout.trimEnd().endsWith('This does not work yet: Port')).toBe(true);
+    const japanese = await furo(['check'], { LANG: 'ja_JP.UTF-8' });
+    expect(japanese.stdout).toContain('まだ使えないもの: ポート');
+  });
+
   it('names a setting that cannot be used, and what it expects', async () => {
     const { code, stderr } = await furo(['jobs', '--set', 'furo.job.modules=gcc']);
     expect(code).toBe(1);

@@ -1,7 +1,8 @@
 // Text for a terminal: widths with Japanese and emoji, wrapping, tables, nothing that steers the terminal.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { harmless, padTo, paint, renderTable, textWidth, wrap } from '../../../src/cli/terminal';
+import { harmless, paint, renderTable } from '../../../src/cli/terminal';
+import { padTo, textWidth, wrap } from '../../../src/words/wrap';
 
 const columns = (text: string) => text.split('\n').map(textWidth);
 

@@ -12,7 +12,7 @@ import { keepHistory, type KeyValue } from '../../../src/jobs/history';
 import type { Job } from '../../../src/jobs/job';
 import type { JobCenter } from '../../../src/jobs/jobCenter';
 import { JobStore } from '../../../src/jobs/jobStore';
-import { openMachine } from '../../../src/jobs/openMachine';
+import { openMachine, type Machine } from '../../../src/jobs/openMachine';
 import type { ConnectionSettings } from '../../../src/settings';
 import { remotePath, type Remote, type RemotePath } from '../../../src/ssh/remote';
 import type { SshPrompts } from '../../../src/ssh/prompts';
@@ -61,6 +61,8 @@ export interface Window {
   readonly log: string[];
   /** Everything that `onDidOutput` gave for a job. */
   outputOf(jobId: string): string;
+  /** Tests each step of the connection. */
+  check: Machine['check'];
   submit(
     job: WorkflowJob,
     options?: { signal?: AbortSignal; remoteFolder?: RemotePath },
@@ -236,6 +238,7 @@ function openWindow(bench: Bench, options: WindowOptions): Window {
     center,
     log: lines,
     outputOf: (jobId) => outputs.get(jobId) ?? '',
+    check: machine.check,
     submit: (job, { signal, remoteFolder } = {}) =>
       center.submit({
         job,
@@ -256,6 +259,7 @@ function openWindow(bench: Bench, options: WindowOptions): Window {
 export const refusingPrompts: SshPrompts = {
   confirmHostKey: () => Promise.resolve(false),
   askPassphrase: () => Promise.resolve(undefined),
+  askPassword: () => Promise.resolve(undefined),
   askKeyboard: () => Promise.resolve(undefined),
 };
 

@@ -160,7 +160,10 @@ describe('commands', () => {
       'copyJobId',
       'removeFromList',
       'disconnect',
+      'forgetSecrets',
       'showLog',
+      'chooseHost',
+      'copyDiagnostics',
       'openSettings',
     ];
     for (const { command, enablement } of contributes.commands)

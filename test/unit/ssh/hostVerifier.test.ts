@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Server, utils, type AuthContext, type Connection } from 'ssh2';
+import { Server, utils, type AuthContext, type Connection, type ParsedKey } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock';
 import { silentLogger } from '../../../src/base/log';
 import { SshConnection } from '../../../src/ssh/connection';
 import type { Endpoint } from '../../../src/ssh/endpoint';
+import { makeKeyText } from './loginNode';
 
 interface FakeServer {
   readonly port: number;
@@ -17,6 +18,8 @@ interface FakeServer {
   readonly hostKeyLine: string;
   /** Connections that came so far. */
   connections: number;
+  /** Ends all of them. */
+  cut(): void;
 }
 
 let folder: string;
@@ -27,7 +30,7 @@ let connections: SshConnection[];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'furo-verifier-'));
   key = join(folder, 'key');
-  writeFileSync(key, utils.generateKeyPairSync('ed25519').private, { mode: 0o600 });
+  writeFileSync(key, makeKeyText(), { mode: 0o600 });
   servers = [];
   connections = [];
 });
@@ -40,8 +43,10 @@ afterEach(async () => {
 
 /** Takes every login and forwards every connection: what it does not see was not sent. */
 async function start(): Promise<FakeServer> {
-  const hostKey = utils.generateKeyPairSync('ed25519');
-  const server = new Server({ hostKeys: [hostKey.private] }, (client) => {
+  const hostKey = makeKeyText();
+  const clients: Connection[] = [];
+  const server = new Server({ hostKeys: [hostKey] }, (client) => {
+    clients.push(client);
     fake.connections += 1;
     client.on('error', () => undefined);
     client.on('authentication', (context: AuthContext) => {
@@ -54,12 +59,15 @@ async function start(): Promise<FakeServer> {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   servers.push(server);
   const { port } = server.address() as AddressInfo;
-  const publicKey = hostKey.public.split(' ').slice(0, 2).join(' ');
+  const publicKey = (utils.parseKey(hostKey) as ParsedKey).getPublicSSH().toString('base64');
   const fake = {
     port,
     logins: [] as string[],
-    hostKeyLine: `[127.0.0.1]:${String(port)} ${publicKey}`,
+    hostKeyLine: `[127.0.0.1]:${String(port)} ssh-ed25519 ${publicKey}`,
     connections: 0,
+    cut: () => {
+      for (const client of clients) client.end();
+    },
   };
   return fake;
 }
@@ -100,6 +108,7 @@ function open(target: Endpoint, answer: Answer): { remote: SshConnection; asked:
         return answer() as Promise<boolean>;
       },
       askPassphrase: () => Promise.reject(new Error('not expected')),
+      askPassword: () => Promise.reject(new Error('not expected')),
       askKeyboard: () => Promise.reject(new Error('not expected')),
     },
     log: silentLogger,
@@ -214,6 +223,20 @@ describe.each(Object.keys(ways))('%s', (name) => {
     await remote.connect();
     expect(hostile.logins).toContain('publickey');
   });
+});
+
+it('is not asked about a key that is forgotten while nobody waits for the connection', async () => {
+  const server = await start();
+  const { remote, asked } = open(endpoint(server), () => Promise.resolve(true));
+  await remote.connect();
+  rmSync(join(folder, 'trusted'));
+  const before = server.logins.length;
+  server.cut();
+  await until(() => remote.state.kind === 'blocked');
+  expect(remote.state).toEqual({ kind: 'blocked', reason: 'personNeeded' });
+  expect([asked(), server.connections, server.logins.length]).toEqual([1, 2, before]);
+  await remote.connect();
+  expect(asked()).toBe(2);
 });
 
 describe('the ssh configuration', () => {

@@ -1,82 +1,359 @@
-// Second factors, against an in-process ssh2 server that plays the login node.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+// The order and the limits of a login, against an in-process ssh2 server that plays the login node.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Server, utils, type AuthContext } from 'ssh2';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { systemClock } from '../../../src/base/clock';
-import { silentLogger } from '../../../src/base/log';
-import { SshConnection } from '../../../src/ssh/connection';
+import type { AuthContext } from 'ssh2';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { KeyboardQuestions, PasswordQuestion } from '../../../src/ssh/prompts';
+import { LoginNode, makeKeyText } from './loginNode';
 
-let folder: string;
-let server: Server;
-let connection: SshConnection;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'furo-login-'));
-});
+let node: LoginNode;
 
 afterEach(async () => {
-  connection.dispose();
-  await new Promise((resolve) => server.close(resolve));
-  rmSync(folder, { recursive: true, force: true });
+  await node.stop();
 });
 
-/** A server that wants a key first and then the code 123456. */
-async function start(answer: readonly string[] | undefined): Promise<void> {
-  const keys = utils.generateKeyPairSync('ed25519');
-  writeFileSync(join(folder, 'key'), keys.private, { mode: 0o600 });
-  server = new Server({ hostKeys: [utils.generateKeyPairSync('ed25519').private] }, (client) => {
-    client.on('error', () => undefined);
-    client.on('authentication', (context: AuthContext) => {
+/** Wants a key first and then the code 123456. */
+function keyThenCode(context: AuthContext): void {
+  if (context.method === 'publickey') {
+    if (context.signature === undefined) context.accept();
+    else context.reject(['keyboard-interactive'], true);
+  } else if (context.method === 'keyboard-interactive') {
+    context.prompt([{ prompt: 'Code: ', echo: false }], 'Site', (answers) => {
+      if (answers[0] === '123456') context.accept();
+      else context.reject(['keyboard-interactive']);
+    });
+  } else context.reject(['publickey']);
+}
+
+/** Accepts one password, nothing else. */
+function byPassword(right: string): (context: AuthContext) => void {
+  return (context) => {
+    if (context.method === 'password' && context.password === right) context.accept();
+    else context.reject(['publickey', 'password']);
+  };
+}
+
+const codes = (...answers: readonly (string | undefined)[]) => {
+  let asked = 0;
+  return vi.fn((questions: KeyboardQuestions) => {
+    const answer = answers[Math.min(asked++, answers.length - 1)];
+    return Promise.resolve(answer === undefined ? undefined : questions.prompts.map(() => answer));
+  });
+};
+
+describe('a second factor', () => {
+  it('is answered when it follows the key', async () => {
+    node = await LoginNode.start(keyThenCode);
+    const askKeyboard = codes('123456');
+    const connection = node.connection({ askKeyboard });
+    await connection.connect();
+    expect(connection.state.kind).toBe('connected');
+    expect(askKeyboard.mock.calls[0]?.[0]).toMatchObject({
+      host: '127.0.0.1',
+      user: 'someone',
+      title: 'Site',
+      prompts: [{ text: 'Code: ', echo: false }],
+    });
+    expect(node.attempts).toEqual([
+      'none',
+      'publickey',
+      'publickey signed',
+      'keyboard-interactive',
+    ]);
+  });
+
+  it('fails as a login after three wrong answers of a person, and is not tried again', async () => {
+    node = await LoginNode.start(keyThenCode);
+    const askKeyboard = codes('000000');
+    const connection = node.connection({ askKeyboard });
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'authenticationFailed' });
+    expect(askKeyboard).toHaveBeenCalledTimes(3);
+    await expect(connection.exec('true')).rejects.toMatchObject({ reason: 'authenticationFailed' });
+    expect(node.connections).toBe(1);
+  });
+
+  it('that is not given sends nothing, not even an empty answer', async () => {
+    let answered = 0;
+    node = await LoginNode.start((context) => {
+      if (context.method === 'keyboard-interactive')
+        context.prompt([{ prompt: 'Code: ', echo: false }], () => (answered += 1));
+      else keyThenCode(context);
+    });
+    const connection = node.connection({ askKeyboard: codes(undefined) });
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'loginGivenUp' });
+    expect(connection.state).toEqual({ kind: 'blocked', reason: 'loginGivenUp' });
+    expect(answered).toBe(0);
+  });
+
+  it('may have many rounds and prompts', async () => {
+    const rounds = [
+      ['Password: ', 'Site code: '],
+      ['Token: '],
+      [],
+      ['Question 1: ', 'Question 2: ', 'Question 3: '],
+    ];
+    const answered: (readonly string[])[] = [];
+    node = await LoginNode.start((context) => {
+      if (context.method !== 'keyboard-interactive') {
+        context.reject(['keyboard-interactive']);
+        return;
+      }
+      const ask = (round: number): void => {
+        const texts = rounds[round];
+        if (!texts) context.accept();
+        else
+          context.prompt(
+            texts.map((prompt) => ({ prompt, echo: prompt.startsWith('Question') })),
+            (answers) => {
+              answered.push(answers);
+              ask(round + 1);
+            },
+          );
+      };
+      ask(0);
+    });
+    const askKeyboard = ({ prompts }: KeyboardQuestions): Promise<string[]> =>
+      Promise.resolve(prompts.map(({ text, echo }) => `${text}${echo}`));
+    await node.connection({ askKeyboard }, { identityFiles: [] }).connect();
+    expect(answered).toEqual([
+      ['Password: false', 'Site code: false'],
+      ['Token: false'],
+      [],
+      ['Question 1: true', 'Question 2: true', 'Question 3: true'],
+    ]);
+  });
+});
+
+describe('a password', () => {
+  it('is asked for after the keys, again when it was refused', async () => {
+    node = await LoginNode.start(byPassword('secret'));
+    const questions: PasswordQuestion[] = [];
+    const askPassword = (question: PasswordQuestion): Promise<string> => {
+      questions.push(question);
+      return Promise.resolve(question.isAgain ? 'secret' : 'typo');
+    };
+    await node.connection({ askPassword }).connect();
+    expect(questions).toEqual([
+      { host: '127.0.0.1', user: 'someone', isAgain: false },
+      { host: '127.0.0.1', user: 'someone', isAgain: true },
+    ]);
+    expect(node.attempts).toEqual(['none', 'publickey', 'password', 'password']);
+  });
+
+  it('that has expired is told as such', async () => {
+    node = await LoginNode.start((context) => {
+      if (context.method !== 'password') context.reject(['password']);
+      else context.requestChange('New password:', () => undefined);
+    });
+    const askPassword = (): Promise<string> => Promise.resolve('old');
+    const connection = node.connection({ askPassword });
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'passwordExpired' });
+    expect(connection.state.kind).toBe('blocked');
+  });
+});
+
+describe('a reconnect of our own', () => {
+  it.each([
+    ['a code', keyThenCode, { askKeyboard: codes('123456') }],
+    ['a password', byPassword('x'), { askPassword: () => Promise.resolve('x') }],
+  ])('neither asks for %s nor sends one: it waits for a person', async (_, way, prompts) => {
+    node = await LoginNode.start(way);
+    const asked = Object.values(prompts).map((prompt) => vi.fn(prompt as () => Promise<never>));
+    const [name = ''] = Object.keys(prompts);
+    const connection = node.connection({ [name]: asked[0] });
+    await connection.connect();
+    node.cut();
+    await vi.waitFor(() => {
+      expect(connection.state).toEqual({ kind: 'blocked', reason: 'personNeeded' });
+    });
+    await expect(connection.exec('true')).rejects.toMatchObject({ reason: 'personNeeded' });
+    expect(asked[0]).toHaveBeenCalledTimes(1);
+    expect(node.connections).toBe(2);
+    await connection.connect();
+    expect(connection.state.kind).toBe('connected');
+    expect(asked[0]).toHaveBeenCalledTimes(2);
+  });
+
+  it('asks nothing when the key is open already', async () => {
+    node = await LoginNode.start((context) => {
+      if (context.method === 'publickey') context.accept();
+      else context.reject(['publickey']);
+    });
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'open', '-a', '1', '-f', join(node.folder, 'locked')]); // prettier-ignore
+    const askPassphrase = vi.fn(() => Promise.resolve({ passphrase: 'open', isKept: false }));
+    const connection = node.connection(
+      { askPassphrase },
+      { identityFiles: [join(node.folder, 'locked')] },
+    );
+    await connection.connect();
+    node.cut();
+    await vi.waitFor(() => {
+      expect([connection.state.kind, node.connections]).toEqual(['connected', 2]);
+    });
+    expect(askPassphrase).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('what ssh2 cannot do is told as such', () => {
+  const refuseAll =
+    (...methods: string[]) =>
+    (context: AuthContext): void => {
+      context.reject(methods as never[]);
+    };
+
+  it('when the server lets in by Kerberos only', async () => {
+    node = await LoginNode.start(refuseAll('gssapi-with-mic', 'gssapi-keyex'));
+    const connection = node.connection();
+    await expect(connection.connect()).rejects.toMatchObject({
+      reason: 'methodUnsupported',
+      values: { methods: 'gssapi-with-mic, gssapi-keyex' },
+    });
+    expect(node.attempts).toEqual(['none']);
+  });
+
+  it('when the key has a certificate, and the server wants that', async () => {
+    node = await LoginNode.start(refuseAll('publickey'));
+    writeFileSync(`${node.keyFile}-cert.pub`, 'ssh-ed25519-cert-v01@openssh.com AAAA');
+    await expect(node.connection().connect()).rejects.toMatchObject({
+      reason: 'certificateUnsupported',
+      values: { file: node.keyFile },
+    });
+  });
+
+  it('when the key lives in a security key, before anything is offered', async () => {
+    node = await LoginNode.start(refuseAll('publickey'));
+    const file = join(node.folder, 'id_ed25519_sk');
+    writeFileSync(file, 'sk-ssh-ed25519@openssh.com AAAA');
+    const connection = node.connection({}, { identityFiles: [file] });
+    await expect(connection.connect()).rejects.toMatchObject({
+      reason: 'securityKeyUnsupported',
+      values: { file },
+    });
+    expect(node.attempts).toEqual(['none']);
+  });
+
+  it('but an ordinary key beside it is used', async () => {
+    node = await LoginNode.start((context) => {
+      if (context.method === 'publickey') context.accept();
+      else context.reject(['publickey']);
+    });
+    const file = join(node.folder, 'id_ed25519_sk');
+    writeFileSync(file, 'sk-ssh-ed25519@openssh.com AAAA');
+    await node.connection({}, { identityFiles: [file, node.keyFile] }).connect();
+  });
+
+  it('when the server exchanges keys by SHA-1 only', async () => {
+    node = await LoginNode.start(refuseAll(), {
+      algorithms: { kex: ['diffie-hellman-group14-sha1', 'diffie-hellman-group1-sha1'] },
+    });
+    const connection = node.connection();
+    await expect(connection.connect()).rejects.toMatchObject({
+      reason: 'keyExchangeUnshared',
+      values: { offered: 'diffie-hellman-group14-sha1, diffie-hellman-group1-sha1' },
+    });
+    expect(connection.state.kind).toBe('blocked');
+  });
+
+  it.each([
+    ['cipher', { cipher: ['aes256-cbc', '3des-cbc'] }],
+    ['mac', { cipher: ['aes256-ctr'], hmac: ['hmac-sha1', 'hmac-md5'] }],
+  ])('when the server has only a weak %s', async (_, algorithms) => {
+    node = await LoginNode.start(refuseAll(), { algorithms: algorithms as never });
+    await expect(node.connection().connect()).rejects.toMatchObject({
+      reason: 'cipherUnshared',
+      values: { offered: Object.values(algorithms).at(-1)?.join(', ') },
+    });
+  });
+
+  it('when the server has only an RSA host key with SHA-1', async () => {
+    const rsa = execFileSync('openssl', ['genrsa', '-traditional', '2048'], { stdio: 'pipe' });
+    node = await LoginNode.start(refuseAll(), {
+      hostKeys: [rsa],
+      algorithms: { serverHostKey: ['ssh-rsa'] },
+    });
+    await expect(node.connection().connect()).rejects.toMatchObject({
+      reason: 'hostKeyTypeUnshared',
+      values: { offered: 'ssh-rsa' },
+    });
+  });
+});
+
+describe('secrets', () => {
+  const canaries = ['canary-passphrase-7f3a', 'canary-password-91bc', 'canary-code-5de2'];
+
+  function filesIn(folder: string): string[] {
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .map((name) => join(folder, name))
+      .filter((path) => statSync(path).isFile());
+  }
+
+  it('are in no file and in no line of the log, whether the login succeeds or fails', async () => {
+    const [passphrase = '', password = '', code = ''] = canaries;
+    let isOpen = false;
+    node = await LoginNode.start((context) => {
       if (context.method === 'publickey') {
         if (context.signature === undefined) context.accept();
         else context.reject(['keyboard-interactive'], true);
       } else if (context.method === 'keyboard-interactive') {
-        context.prompt([{ prompt: 'Code: ', echo: false }], 'Site', (answers) => {
-          if (answers[0] === '123456') context.accept();
-          else context.reject();
+        context.prompt([{ prompt: 'Code: ', echo: false }], () => {
+          context.reject(['password'], true);
         });
-      } else context.reject(['publickey']);
+      } else if (context.method === 'password' && isOpen) context.accept();
+      else context.reject(['publickey', 'password']);
     });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  connection = new SshConnection({
-    endpoint: {
-      host: '127.0.0.1',
-      port: (server.address() as AddressInfo).port,
-      user: 'someone',
-      identityFiles: [join(folder, 'key')],
-      identitiesOnly: true,
-      identityAgent: 'none',
-      knownHostsFiles: [],
-    },
-    trustFile: join(folder, 'trusted'),
-    prompts: {
-      confirmHostKey: () => Promise.resolve(true),
-      askPassphrase: () => Promise.reject(new Error('not expected')),
-      askKeyboard: ({ prompts }) => {
-        expect(prompts).toEqual([{ text: 'Code: ', echo: false }]);
-        return Promise.resolve(answer);
+    const locked = join(node.folder, 'locked');
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', passphrase, '-a', '1', '-f', locked]);
+    const connection = node.connection(
+      {
+        askPassphrase: () => Promise.resolve({ passphrase, isKept: true }),
+        askKeyboard: () => Promise.resolve([code]),
+        askPassword: () => Promise.resolve(password),
       },
-    },
-    log: silentLogger,
-    clock: systemClock,
+      { identityFiles: [locked] },
+    );
+    const thrown = await connection.connect().catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ reason: 'authenticationFailed' });
+    isOpen = true;
+    await connection.connect();
+    expect(node.attempts).toContain('password');
+    const texts = [
+      ...filesIn(node.folder).map((path) => readFileSync(path, 'latin1')),
+      ...node.log,
+      JSON.stringify(thrown),
+      String((thrown as Error).stack),
+    ];
+    expect(node.log.length).toBeGreaterThan(4);
+    for (const canary of canaries)
+      expect(texts.filter((text) => text.includes(canary))).toEqual([]);
   });
-}
-
-it('answers a second factor that follows the key', async () => {
-  await start(['123456']);
-  await connection.connect();
-  expect(connection.state.kind).toBe('connected');
 });
 
-it.each([
-  ['wrong', ['000000']],
-  ['not given', undefined],
-])('fails as a login when the second factor is %s', async (_, answer) => {
-  await start(answer);
-  await expect(connection.connect()).rejects.toMatchObject({ reason: 'authenticationFailed' });
-  expect(connection.state.kind).toBe('blocked');
+describe('keys', () => {
+  it('are offered one after the other, and no more than six', async () => {
+    node = await LoginNode.start((context) => {
+      context.reject(['publickey']);
+    });
+    const files = Array.from({ length: 9 }, (_, index) => join(node.folder, `key${index}`));
+    for (const file of files) writeFileSync(file, makeKeyText());
+    const connection = node.connection({}, { identityFiles: files });
+    await expect(connection.connect()).rejects.toMatchObject({
+      reason: 'authenticationFailed',
+      values: { tried: 6 },
+    });
+    expect(node.attempts.filter((method) => method === 'publickey')).toHaveLength(6);
+  });
+
+  it('go on with the next one when a signature was refused', async () => {
+    let signatures = 0;
+    node = await LoginNode.start((context) => {
+      if (context.method !== 'publickey') context.reject(['publickey']);
+      else if (context.signature === undefined || ++signatures === 2) context.accept();
+      else context.reject(['publickey']);
+    });
+    const second = join(node.folder, 'second');
+    writeFileSync(second, makeKeyText());
+    await node.connection({}, { identityFiles: [node.keyFile, second] }).connect();
+    expect(signatures).toBe(2);
+  });
 });

@@ -25,8 +25,15 @@ suite('a job on the simulated Furo', () => {
     await vscode.commands.executeCommand('furo.disconnect');
   });
 
-  test('Test Connection logs in', async () => {
-    await vscode.commands.executeCommand('furo.testConnection');
+  test('Check Connection passes every step', async () => {
+    await vscode.commands.executeCommand('furo.checkConnection');
+    const document = await until('the report', () =>
+      vscode.workspace.textDocuments.find(
+        (each) => each.uri.scheme === 'furo-check' && each.getText().includes('Everything works.'),
+      ),
+    );
+    assert.match(document.getText(), /^✓ Clock$/m);
+    assert.match(document.getText(), /^✓ Batch system \(PJM\)$/m);
   });
 
   test('Run on Furo cx-share brings output and statistics into the workspace', async () => {

@@ -1,0 +1,30 @@
+// What the logins of one front end remember: confirmed host keys, opened keys, the count of logins. Knows no machine.
+import { join } from 'node:path';
+import type { Clock } from '../base/clock';
+import type { Logger } from '../base/log';
+import type { SecretStore } from '../ssh/keptPassphrases';
+import { KeyRing } from '../ssh/keyRing';
+import { LoginBudget } from '../ssh/loginBudget';
+
+export interface LoginMemoryParts {
+  /** Shared by all windows, so that their logins are counted together. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface LoginMemory {
+  /** Our own known_hosts file. */
+  readonly trustFile: string;
+  readonly keyRing: KeyRing;
+  readonly logins: LoginBudget;
+}
+
+export function openLoginMemory(secrets: SecretStore, parts: LoginMemoryParts): LoginMemory {
+  const { folder, clock, log } = parts;
+  return {
+    trustFile: join(folder, 'known_hosts'),
+    keyRing: new KeyRing({ log, secrets }),
+    logins: new LoginBudget({ file: join(folder, 'logins'), clock, log }),
+  };
+}
