@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { DisposableStore, type Disposable } from '../base/disposable';
 import type { JobStore } from '../jobs/jobStore';
 import type { ConnectionState } from '../ssh/connectionState';
-import { progressText } from '../words/stateText';
+import { listText, progressText } from '../words/stateText';
 import { viewIds } from './commands/ids';
 import type { Machines } from './machines';
 import { groupOf } from './tree/items';
@@ -41,7 +41,7 @@ export class StatusBar implements Disposable {
       ...(waiting > 0 ? [vscode.l10n.t('{0} waiting', waiting)] : []),
       ...(first && running === 1 ? [progressText(first, vscode.l10n.t)] : []),
     ];
-    const jobs = parts.length === 0 ? '' : `: ${parts.join(', ')}`;
+    const jobs = parts.length === 0 ? '' : `: ${listText(parts, vscode.l10n.t)}`;
     this.#item.text = `${stateIcon(state)} Furo${jobs}`;
     this.#item.tooltip = `${this.#machines.connection.host}: ${stateText(state)}`;
     this.#item.backgroundColor =
