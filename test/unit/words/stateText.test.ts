@@ -50,7 +50,7 @@ it.each([
   [{ kind: 'waiting', state: 'HLD' }, 'held'],
   [{ kind: 'running', state: 'RUN' }, 'running 1/3'],
 ] as const)('is short in a row of the list: %j', (phase, text) => {
-  const progress = { done: 1, failed: 0, total: 3 };
+  const progress = { stage: 'generating', done: 1, failed: 0, total: 3 } as const;
   const waits = phase.kind === 'waiting';
   expect(shortStateText({ ...job(waits ? undefined : progress), phase }, english)).toBe(text);
 });
