@@ -59,7 +59,7 @@ async function main() {
 async function setUp(needs) {
   await setUpPackages(root, log);
   const missing = await setUpSystem(log);
-  for (const text of missing) console.log(`! not on this computer, its tests are skipped: ${text}`);
+  for (const text of missing) console.log(`! not on this computer: ${text}`);
   const env = {};
   if (needs.has('python')) {
     const { python } = await setUpPython(log);

@@ -1,7 +1,7 @@
 /** The npm packages and the build of this project, each only when something changed since the last time. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './process.mjs';
 
@@ -14,11 +14,16 @@ export function checkNode() {
   throw new Error(`Node ${oldestNode} or newer is needed; this is ${process.versions.node}.`);
 }
 
-/** `npm ci`, unless node_modules was made from this very lockfile. */
+/** `npm ci`, unless node_modules was made from this very lockfile. Never through a link: it would empty another's folder. */
 export async function setUpPackages(root, log) {
   const stampFile = join(root, 'node_modules', '.furo-stamp');
   const stamp = hashOf(await readFile(join(root, 'package-lock.json')), process.versions.modules);
   if ((await readFile(stampFile, 'utf8').catch(() => '')) === stamp) return;
+  const there = await lstat(join(root, 'node_modules')).catch(() => undefined);
+  if (there?.isSymbolicLink())
+    throw new Error(
+      'node_modules is a link to packages that are not those of package-lock.json. Remove the link, and run this again.',
+    );
   log('npm packages');
   await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root });
   await writeFile(stampFile, stamp);

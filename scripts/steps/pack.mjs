@@ -1,12 +1,18 @@
-/** Packs the extension as it would be published. `node scripts/steps/pack.mjs FILE` does it by hand. */
+/**
+ * Packs the extension as it would be published; package.json says the rest under `vsce`, and builds first.
+ * `node scripts/steps/pack.mjs FILE` does it by hand.
+ */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from './process.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
-/** Without an address of the repository vsce can neither check nor rewrite the links of the README. */
-const switches = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links'];
+/**
+ * Without an address of the repository vsce can neither check nor rewrite the links of the README. This one switch
+ * cannot stand in package.json: vsce's own default goes before it.
+ */
+const switches = ['--no-rewrite-relative-links'];
 
 /** @returns what vsce printed */
 export async function pack(file) {

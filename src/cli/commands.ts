@@ -13,6 +13,7 @@ import {
   causeText,
   durationText,
   elapsedSeconds,
+  listText,
   phaseText,
   progressText,
 } from '../words/stateText';
@@ -114,7 +115,7 @@ export function follow(context: Context, jobId: string): Promise<Job> {
   return new Promise((resolve, reject) => {
     let lastText = '';
     const show = (job: Job) => {
-      const text = [phaseText(job.phase, t), progressText(job, t)].filter(Boolean).join(', ');
+      const text = listText([phaseText(job.phase, t), progressText(job, t)], t);
       if (text !== lastText) say(context, `${job.name} (${job.pjmId ?? '-'}): ${text}`);
       lastText = text;
     };
@@ -168,7 +169,7 @@ export function listJobs({ session, screen, translate: t }: Context): void {
     job.pjmId ?? '-',
     job.name,
     job.resourceGroup,
-    [phaseText(job.phase, t), progressText(job, t)].filter(Boolean).join(', '),
+    listText([phaseText(job.phase, t), progressText(job, t)], t),
     `${elapsedText(job)} / ${durationText(job.elapseLimitSeconds)}`,
   ]);
   screen.write(`${renderTable(columns, rows, screen.columns ?? defaultWidth)}\n`);
@@ -210,9 +211,11 @@ export async function printResults(context: Context, job: Job): Promise<void> {
       { title: t('prompt'), weight: 2 },
       { title: t('answer'), weight: 3 },
     ];
-    const cells = rows.map(({ prompt, answer, error }) => [
+    const cells = rows.map(({ prompt, answer, error, finishReason }) => [
       harmless(prompt),
-      error ? `✗ ${harmless(error.message)}` : harmless(answer),
+      error
+        ? `✗ ${harmless(error.message)}`
+        : harmless(answer) + (finishReason === 'length' ? ' …' : ''),
     ]);
     screen.write(`\n${renderTable(columns, cells, screen.columns ?? defaultWidth)}\n`);
   }
@@ -249,8 +252,7 @@ function printStatistics({ screen, translate: t }: Context, job: Job): void {
     ],
   ];
   screen.write('\n');
-  for (const [label, value] of lines)
-    if (value !== undefined) screen.write(`${padTo(label, 10)} ${value}\n`);
+  for (const [label, value] of lines) if (value) screen.write(`${padTo(label, 10)} ${value}\n`);
 }
 
 export function say({ screen }: Pick<Context, 'screen'>, text: string): void {

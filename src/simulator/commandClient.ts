@@ -30,67 +30,84 @@ export interface ServerMessage {
   readonly exit?: number;
 }
 
-/** The Node program behind all executables. Finds `socketPath` and `codes` declared before it. */
-const clientProgram = `const { connect } = require('node:net');
-const { spawn } = require('node:child_process');
-const { readFileSync, realpathSync, writeSync } = require('node:fs');
-const { createInterface } = require('node:readline');
-const [, , program, ...words] = process.argv;
-delete process.env.ELECTRON_RUN_AS_NODE;
+/**
+ * The program behind all executables. Finds `socket_path` and `codes` declared before it. In Python, as a Node takes
+ * several times as long to start, and each look at the queue is a start.
+ */
+const clientProgram = `
+program, words = sys.argv[1], sys.argv[2:]
 
-function write(fd, text) {
-  const bytes = Buffer.from(text);
-  for (let done = 0; done < bytes.length; ) {
-    try {
-      done += writeSync(fd, bytes, done);
-    } catch (error) {
-      if (error.code === 'EPIPE') process.exit(141);
-      if (error.code !== 'EAGAIN') throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-    }
-  }
-}
 
-const socket = connect(socketPath);
-const send = (message) => socket.write(JSON.stringify(message) + '\\n');
-const isTerminal = Boolean(process.stdin.isTTY);
-// The environment names the folder as the user wrote it, links unresolved, as a shell command sees it.
-const folder = currentFolder();
-function currentFolder() {
-  const named = process.env.PWD || '';
-  try {
-    if (named.startsWith('/') && realpathSync(named) === realpathSync('.')) return named;
-  } catch {}
-  return process.cwd();
-}
-socket.on('connect', () => {
-  send({ call: { program, arguments: words, folder, environment: process.env, isTerminal } });
-});
+def write(descriptor, text):
+    data = memoryview(text.encode("utf-8", "replace"))
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+        except BrokenPipeError:
+            sys.exit(141)
 
-function run({ command, folder, environment }) {
-  process.on('SIGINT', () => {});
-  const [file, ...args] = command;
-  const options = { cwd: folder, env: environment, stdio: ['inherit', 'inherit', 'inherit', 'pipe'] };
-  const child = spawn(file, args, options);
-  let report = '';
-  child.stdio[3].on('data', (chunk) => (report += chunk));
-  child.on('error', (error) => write(2, error.message + '\\n'));
-  child.on('close', (code) => send({ ended: { report, code } }));
-}
 
-createInterface({ input: socket }).on('line', (line) => {
-  const { out, err, wantsInput, run: job, exit } = JSON.parse(line);
-  if (out !== undefined) write(1, out);
-  if (err !== undefined) write(2, err);
-  if (wantsInput) send({ input: readFileSync(0, 'utf8') });
-  if (job) run(job);
-  if (exit !== undefined) process.exit(exit);
-});
-socket.on('error', () => {
-  write(2, '[ERR.] PJM ' + String(codes[program] || 90).padStart(4, '0') + ' ' + program + ' PJM daemon is not present.\\n');
-  process.exit(1);
-});
-socket.on('close', () => process.exit(1));
+def current_folder():
+    # The environment names the folder as the user wrote it, links unresolved, as a shell command sees it.
+    named = os.environ.get("PWD", "")
+    try:
+        if named.startswith("/") and os.path.samefile(named, "."):
+            return named
+    except OSError:
+        pass
+    return os.getcwd()
+
+
+def run(job):
+    """Runs a program on this terminal; returns what it wrote to descriptor 3 and its exit status."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    report, other_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(other_end, 3)
+            os.set_inheritable(3, True)
+            os.chdir(job["folder"])
+            os.execvpe(job["command"][0], job["command"], job["environment"])
+        except OSError as error:
+            write(2, f"{error}\\n")
+        os._exit(127)
+    os.close(other_end)
+    with open(report, encoding="utf-8") as lines:
+        text = lines.read()
+    status = os.waitpid(child, 0)[1]
+    return {"report": text, "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None}
+
+
+def main():
+    server = socket.socket(socket.AF_UNIX)
+    send = lambda message: server.sendall(json.dumps(message).encode() + b"\\n")
+    server.connect(socket_path)
+    call = {"program": program, "arguments": words, "folder": current_folder()}
+    send({"call": {**call, "environment": dict(os.environ), "isTerminal": os.isatty(0)}})
+    for line in server.makefile("rb"):
+        message = json.loads(line)
+        write(1, message.get("out", ""))
+        write(2, message.get("err", ""))
+        if "wantsInput" in message:
+            with open(0, "rb", closefd=False) as given:
+                send({"input": given.read().decode("utf-8", "replace")})
+        if "run" in message:
+            send({"ended": run(message["run"])})
+        if "exit" in message:
+            sys.exit(message["exit"])
+    sys.exit(1)
+
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+try:
+    main()
+except OSError:
+    code = codes.get(program, 90)
+    write(2, f"[ERR.] PJM {code:04} {program} PJM daemon is not present.\\n")
+    sys.exit(1)
 `;
 
 /** The program with the socket and the error codes of "daemon is not present" for each command. */
@@ -99,17 +116,17 @@ export function renderClient(
   daemonErrorCodes: Readonly<Record<string, number>>,
 ): string {
   return [
-    "'use strict';",
-    '// Client of the simulated PJM; written by the simulator (src/simulator/commandClient.ts).',
-    `const socketPath = ${JSON.stringify(socketPath)};`,
-    `const codes = ${JSON.stringify(daemonErrorCodes)};`,
+    '# Client of the simulated PJM; written by the simulator (src/simulator/commandClient.ts).',
+    'import json, os, select, signal, socket, sys',
+    `socket_path = ${JSON.stringify(socketPath)}`,
+    `codes = ${JSON.stringify(daemonErrorCodes)}`,
     clientProgram,
   ].join('\n');
 }
 
-/** The executable of one command. A file of bash, as the Node that runs may be an editor's own. */
-export function renderExecutable(nodePath: string, clientPath: string, program: string): string {
+/** The executable of one command. */
+export function renderExecutable(python: string, clientPath: string, program: string): string {
   const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-  const words = [quote(nodePath), quote(clientPath), program].join(' ');
-  return `#!/bin/bash\nELECTRON_RUN_AS_NODE=1 exec ${words} "$@"\n`;
+  const words = [quote(python), '-I -S -X utf8', quote(clientPath), program].join(' ');
+  return `#!/bin/bash\nexec ${words} "$@"\n`;
 }

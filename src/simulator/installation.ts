@@ -11,17 +11,17 @@ import { pjmPrograms } from './pjmCommand';
 import { daemonErrorCodes } from './pjmText';
 import { machineMarker } from './processes';
 
-/** Writes all executables anew; they lead to the socket of this start. */
-export function installExecutables(folders: Folders, socketPath: string): void {
+/** Writes all executables anew; they run in `python` and lead to the socket of this start. */
+export function installExecutables(folders: Folders, socketPath: string, python: string): void {
   const { bin, etc, home } = folders;
   mkdirSync(bin, { recursive: true });
-  const client = join(etc, 'client.cjs');
+  const client = join(etc, 'client.py');
   writeFileSync(client, renderClient(socketPath, daemonErrorCodes));
   const install = (name: string, text: string): void => {
     writeFileSync(join(bin, name), text, { mode: 0o755 });
   };
   for (const program of pjmPrograms) {
-    install(program, renderExecutable(process.execPath, client, program));
+    install(program, renderExecutable(python, client, program));
   }
   install('pjrsh', renderPjrsh(etc));
   install('modulecmd', renderModulecmd(bin));

@@ -12,7 +12,7 @@ interface Parts {
 }
 
 function two(value: number): string {
-  return String(value).padStart(2, '0');
+  return value < 10 ? `0${value}` : String(value);
 }
 
 /** Renders and reads times of a zone that is `utcOffsetMinutes` ahead of UTC. */

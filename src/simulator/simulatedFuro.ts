@@ -186,7 +186,7 @@ async function startBatchSystem(machine: Machine): Promise<BatchSystem> {
     ...names,
   });
   await socket.listen();
-  installExecutables(folders, socket.path);
+  installExecutables(folders, socket.path, machine.python);
   return {
     scheduler,
     nodes,

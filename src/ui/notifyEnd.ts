@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { Disposable } from '../base/disposable';
 import type { Job } from '../jobs/job';
 import type { JobStore } from '../jobs/jobStore';
-import { causeText, outcomeText, progressText } from '../words/stateText';
+import { causeText, listText, outcomeText, progressText } from '../words/stateText';
 import { commands } from './commands/ids';
 
 export function notifyEnd(store: JobStore): Disposable {
@@ -17,9 +17,7 @@ async function tell(job: Job): Promise<void> {
   if (job.phase.kind !== 'finished') return;
   const { outcome } = job.phase;
   const t = vscode.l10n.t;
-  const parts = [outcomeText(outcome, t), progressText(job, t), causeText(job, t)]
-    .filter(Boolean)
-    .join(', ');
+  const parts = listText([outcomeText(outcome, t), progressText(job, t), causeText(job, t)], t);
   const text = t('{0} ({1}): {2}', job.name, job.pjmId ?? '-', parts);
   const hasResults = job.files?.results !== undefined && (job.progress?.done ?? 0) > 0;
   const open = hasResults ? t('Open Results') : t('Open Output');

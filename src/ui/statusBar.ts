@@ -4,7 +4,7 @@ import { DisposableStore, type Disposable } from '../base/disposable';
 import type { JobStore } from '../jobs/jobStore';
 import type { ConnectionState } from '../ssh/connectionState';
 import { connectionAdvice, connectionText, nextStep, stepText } from '../words/connectionWords';
-import { progressText } from '../words/stateText';
+import { listText, progressText } from '../words/stateText';
 import { commands, viewIds } from './commands/ids';
 import { onConnectionTick } from './connectionTick';
 import type { Machines } from './machines';
@@ -62,7 +62,7 @@ export class StatusBar implements Disposable {
     const told = isTold(state)
       ? [connectionText(state, Date.now(), vscode.l10n.t), ...parts]
       : parts;
-    const text = told.length === 0 ? '' : `: ${told.join(', ')}`;
+    const text = told.length === 0 ? '' : `: ${listText(told, vscode.l10n.t)}`;
     this.#item.text = `${stateIcon(state)} Furo${text}`;
     this.#item.tooltip = this.#tooltip(state);
     const next = nextStep(state);

@@ -46,6 +46,7 @@ export class Header {
       element('div', { className: 'title' }, [
         element('h1', { text: job.title }),
         createState(job),
+        ...createSubtitle(job),
       ]),
       this.#counts,
       ...createNotices(job, labels),
@@ -119,6 +120,13 @@ function createState({ state }: JobHeader): HTMLElement {
     ...pictures[state.tone],
     element('span', { text: state.text }),
   ]);
+}
+
+function createSubtitle({ subtitle }: JobHeader): HTMLElement[] {
+  if (subtitle === undefined) return [];
+  return [
+    element('span', { className: 'subtitle', text: subtitle, attributes: { title: subtitle } }),
+  ];
 }
 
 function createNotices(job: JobHeader, labels: Labels): HTMLElement[] {

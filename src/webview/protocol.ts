@@ -59,6 +59,8 @@ export interface JobHeader {
   /** Own identity of the job; the view forgets search and position when it changes. */
   readonly jobKey: string;
   readonly title: string;
+  /** What did the work: the model. */
+  readonly subtitle?: string;
   /** The outcome in words, and how it is meant. */
   readonly state: { readonly text: string; readonly tone: 'good' | 'bad' | 'neutral' };
   readonly facts: readonly Fact[];

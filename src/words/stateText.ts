@@ -4,6 +4,13 @@ import { pjmCodes } from '../jobs/outcome';
 import { runtimeFailureText } from './runtimeFailureWords';
 import type { Translate } from './translate';
 
+/** Parts of a line, those that are not empty, with the comma of the language. */
+export function listText(parts: readonly string[], t: Translate): string {
+  return parts
+    .filter(Boolean)
+    .reduce((all, part) => (all === '' ? part : t('{0}, {1}', all, part)), '');
+}
+
 /** One or two words: waiting, running, done. */
 export function phaseText(phase: JobPhase, t: Translate): string {
   switch (phase.kind) {
@@ -21,11 +28,14 @@ export function phaseText(phase: JobPhase, t: Translate): string {
 }
 
 function waitingText(phase: Extract<JobPhase, { kind: 'waiting' }>, t: Translate): string {
-  if (phase.state === 'HLD') return t('held');
-  if (phase.state === 'ERR') return t('stopped by a system error');
-  return phase.plannedStart === undefined
-    ? t('waiting')
-    : t('waiting, planned for {0}', phase.plannedStart);
+  const { state, plannedStart } = phase;
+  if (plannedStart === undefined || state === 'HLD' || state === 'ERR') return queueText(state, t);
+  return t('waiting, planned for {0}', plannedStart);
+}
+
+function queueText(state: string, t: Translate): string {
+  if (state === 'HLD') return t('held');
+  return state === 'ERR' ? t('stopped by a system error') : t('waiting');
 }
 
 /** How a job ended, with the cause where PJM names one. */
@@ -74,10 +84,10 @@ export function causeText({ failure }: Pick<Job, 'failure'>, t: Translate): stri
     : runtimeFailureText(failure, t);
 }
 
-/** The state with counts as short as a list row needs: `running 8/24`. */
+/** The state with counts as short as a list row needs: `running 8/24`; a planned start stands elsewhere. */
 export function shortStateText(job: Job, t: Translate): string {
   const { progress, phase } = job;
-  const state = phaseText(phase, t);
+  const state = phase.kind === 'waiting' ? queueText(phase.state, t) : phaseText(phase, t);
   if (!progress || progress.stage === 'loading') return state;
   return `${state} ${progress.done}/${progress.total}`;
 }

@@ -5,7 +5,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ResultRow } from '../../src/webview/rows';
 import { plainHeader, post, ResultsSite, type OpenResults, type ShownResults } from './resultsPage';
-import type { ThemeName } from './themes';
+import { themes, type ThemeName } from './themes';
 import { english, japanese } from './words';
 
 const executablePath = process.env['FURO_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -93,8 +93,9 @@ describe.skipIf(!existsSync(executablePath) && process.env['CI'] !== 'true')('re
     const facts = [{ name: 'Elapsed', value: '0:05:10' }];
     const { page, context } = await open({
       rows: exampleRows,
-      header: { facts, tokensPerSecond: 216 },
+      header: { subtitle: 'org/model', facts, tokensPerSecond: 216 },
     });
+    expect(await page.locator('.title .subtitle').textContent()).toBe('org/model');
     expect(await byPosition(page, 'id')).toEqual(
       exampleRows.slice(0, await rowsOf(page).count()).map(({ id }) => id),
     );
@@ -367,6 +368,17 @@ describe.skipIf(!existsSync(executablePath) && process.env['CI'] !== 'true')('re
     ['narrow', { rows: exampleRows, theme: 'light', size: { width: 560, height: 760 } }, true],
   ];
 
+  it.each(Object.keys(themes) as ThemeName[])('writes good news readably: %s', async (theme) => {
+    const { page, context } = await open({ rows: exampleRows, theme });
+    const colours = await page.evaluate<string[]>(`[
+      getComputedStyle(document.querySelector('.good dd')).color,
+      getComputedStyle(document.body).backgroundColor,
+    ]`);
+    const [text = 0, ground = 0] = colours.map(luminanceOf).sort((a, b) => b - a);
+    expect((text + 0.05) / (ground + 0.05)).toBeGreaterThan(3);
+    await context.close();
+  });
+
   it.each(looks)('can be looked at: %s', async (name, shown, hasDetail) => {
     const facts = [
       { name: shown.labels ? '経過時間' : 'Elapsed', value: '0:05:10' },
@@ -391,3 +403,13 @@ describe.skipIf(!existsSync(executablePath) && process.env['CI'] !== 'true')('re
     await context.close();
   });
 });
+
+/** Relative luminance of `rgb(r, g, b)` as WCAG defines it. */
+function luminanceOf(colour: string): number {
+  const parts = (colour.match(/\d+/g) ?? []).slice(0, 3).map((part) => Number(part) / 255);
+  const linear = parts.map((part) =>
+    part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4,
+  );
+  const [red = 0, green = 0, blue = 0] = linear;
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}

@@ -65,6 +65,20 @@ function picturesOf(markdown: string): string[] {
     .filter((target) => !/^https?:/.test(target));
 }
 
+it('lacks for plain `vsce package` only an address for the links of its pages', async () => {
+  const work = mkdtempSync(join(tmpdir(), 'furo-package-'));
+  try {
+    const vsce = join(root, 'node_modules/@vscode/vsce/vsce');
+    const vsix = join(work, 'plain.vsix');
+    const words = [vsce, 'package', '--baseContentUrl', 'https://example.org/', '--out', vsix];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, words, { cwd: root });
+    expect(stdout + stderr).not.toMatch(/WARN|ERROR/);
+    expect(existsSync(vsix)).toBe(true);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}, 60_000);
+
 describe.skipIf(isSkipped).each(['oldest', 'newest'] as const)(
   'the VSIX in the %s VS Code',
   (editorName) => {

@@ -1,6 +1,7 @@
 // In Restricted Mode nothing connects or runs, whatever a person tries, and the view says how to go on.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CountingDoor } from './countingDoor';
 import { Workbench, workbenchObstacle } from './workbench';
@@ -11,6 +12,7 @@ const obstacle = workbenchObstacle();
 const keys = {
   'furo.connect': 'Control+Alt+F6',
   'furo.runOnCxShare': 'Control+Alt+F7',
+  'furo.cancelJob': 'Control+Alt+F8',
   'furo.refreshJobs': 'Control+Alt+F9',
   'furo.startTutorial': 'Control+Alt+F10',
 } as const;
@@ -28,6 +30,8 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
         workspaceTrust: true,
         settings: {
           'security.workspace.trust.startupPrompt': 'never',
+          // The trust editor as a tab, so that it covers nothing.
+          'workbench.editor.useModal': 'off',
           'furo.connection.port': await door.open(),
         },
       });
@@ -38,6 +42,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       }));
       const user = join(workbench.editor.userData, 'User');
       writeFileSync(join(user, 'keybindings.json'), JSON.stringify(bindings));
+      writeFileSync(join(workbench.folder, 'scripts/long.sh'), longScript);
       await workbench.show();
     });
 
@@ -61,6 +66,12 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await workbench.toast(refusal).waitFor({ state: 'hidden' });
     }
 
+    /** The editor where a person trusts a folder, or takes it back. */
+    async function manageTrust(change: (editor: Locator) => Promise<void>): Promise<void> {
+      await workbench.command('Workspaces: Manage Workspace Trust');
+      await change(workbench.page.locator('.workspace-trust-editor'));
+    }
+
     it('offers no run in the menu', async () => {
       await workbench.row('furo.yaml').click({ button: 'right' });
       await workbench.menuItem('Copy Path').waitFor();
@@ -82,6 +93,51 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       expect(door.count).toBe(0);
     });
 
+    it('connects and runs once the folder is trusted', async () => {
+      await manageTrust(async (editor) => {
+        await editor
+          .getByRole('button', { name: /^Trust\b/ })
+          .first()
+          .click();
+        await editor.getByText('You trust this folder').waitFor();
+      });
+      await workbench.page.keyboard.press('Control+Shift+E');
+      const long = await workbench.unfold('scripts', 'long.sh');
+      await workbench.choose(long, 'Run on Furo cx-single');
+      await workbench.dialogButton('Trust and Connect').click({ timeout: 30_000 });
+      await showJobs();
+      await workbench.row(/long.*running/).waitFor({ timeout: 60_000 });
+      expect(door.count).toBeGreaterThan(0);
+    });
+
+    it('leaves a live job of the list alone when the trust is taken back', async () => {
+      // A folder on a server is untrusted by taking it out of the list.
+      await manageTrust(async (editor) => {
+        const folder = editor.locator('.monaco-list-row').first();
+        await folder.hover();
+        await folder.getByRole('button', { name: 'Delete Path' }).click();
+      });
+      // The window starts its extensions anew, and writes its memory down every few seconds only.
+      await workbench.page.waitForTimeout(6000);
+      door.reset();
+      await workbench.page.reload();
+      await workbench.statusItem().waitFor({ timeout: 60_000 });
+      // The view is open as it was; a click would close it.
+      await workbench.row(/^long/).waitFor({ timeout: 60_000 });
+      await isRefused('furo.connect');
+      await isRefused('furo.runOnCxShare');
+      await isRefused('furo.refreshJobs');
+      await workbench.page.keyboard.press(keys['furo.cancelJob']);
+      await workbench.page.locator('.quick-input-list').getByText('long').first().click();
+      await workbench.dialogButton('Cancel Job').click();
+      await workbench.toast(refusal).waitFor();
+      await workbench.picture('restricted-live-job');
+      // Longer than the first questions to PJM take after a start.
+      await workbench.page.waitForTimeout(5000);
+      expect(door.count).toBe(0);
+      expect(workbench.furo?.scheduler.snapshot().jobs.map(({ state }) => state)).toEqual(['RUN']);
+    });
+
     it('says without a folder what to open, and runs nothing', async () => {
       door.reset();
       await workbench.page.goto(`${workbench.editor.address}/?ew=true`);
@@ -98,3 +154,12 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     });
   },
 );
+
+const longScript = `#!/bin/bash
+#PJM -L rscgrp=cx-share
+#PJM -L gpu=1
+#PJM -L elapse=0:10:00
+#PJM -j
+echo waiting
+sleep 600
+`;

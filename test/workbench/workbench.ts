@@ -174,7 +174,9 @@ export class Workbench {
   }
 
   async picture(name: string): Promise<void> {
-    await this.page.screenshot({ path: join(pictures, `${name}.png`) });
+    // What slides in is shown where it ends.
+    const path = join(pictures, `${name}.png`);
+    await this.page.screenshot({ path, animations: 'disabled' });
   }
 
   /** One picture as it is and one in the other theme, without closing what is open. */

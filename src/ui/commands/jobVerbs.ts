@@ -15,11 +15,14 @@ export interface JobVerbParts {
 
 export async function cancelJob({ machines }: JobVerbParts, job: Job): Promise<void> {
   const t = vscode.l10n.t;
-  const yes = t('Cancel Job');
+  const yes = { title: t('Cancel Job') };
+  // The editor's own button is called Cancel, too.
+  const no = { title: t('Keep Job'), isCloseAffordance: true };
   const chosen = await vscode.window.showWarningMessage(
     t('Cancel the job {0} ({1})?', job.name, job.pjmId ?? '-'),
     { modal: true, detail: t('PJM ends it. Answers that are already written are kept.') },
     yes,
+    no,
   );
   if (chosen !== yes) return;
   await vscode.window.withProgress({ location: { viewId: 'furo.jobs' } }, () =>

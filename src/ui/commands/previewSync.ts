@@ -17,7 +17,7 @@ export async function previewSync(
   if (!folder) return;
   await vscode.workspace.saveAll(false);
   const { settings } = liveSettings(folder.uri);
-  const title = vscode.l10n.t('Preview of the sync of {0}', folder.name);
+  const title = vscode.l10n.t('{0}: preview of the sync', folder.name);
   const place = { title, folder: folder.uri };
   const preview = await prepareThere(machines, place, (_center, plan) =>
     compare(machines.machine.remote, {

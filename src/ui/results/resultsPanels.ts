@@ -157,6 +157,7 @@ async function readResults(job: Job): Promise<{ file: string; results: ResultRow
 function headerOf({ job, results }: Shown): JobHeader {
   const t = vscode.l10n.t;
   const { phase, statistics, progress } = job;
+  const { work } = job.workflow;
   const facts: [string, string | undefined][] = [
     [t('Job ID'), job.pjmId],
     [t('Resource group'), job.resourceGroup],
@@ -165,16 +166,13 @@ function headerOf({ job, results }: Shown): JobHeader {
       statistics?.elapseSeconds === undefined ? undefined : durationText(statistics.elapseSeconds),
     ],
     [t('GPU use'), percent(statistics?.gpuAverageUtilization)],
-    [
-      t('Model'),
-      job.workflow.work.kind === 'inference' ? job.workflow.work.inference.model : undefined,
-    ],
   ];
   const isGood = phase.kind === 'finished' && phase.outcome.kind === 'succeeded';
   const isBad = phase.kind === 'finished' && phase.outcome.kind === 'failed';
   return {
     jobKey: job.id,
     title: job.name,
+    ...(work.kind === 'inference' && { subtitle: work.inference.model }),
     state: { text: phaseText(phase, t), tone: isGood ? 'good' : isBad ? 'bad' : 'neutral' },
     facts: facts.flatMap(([name, value]): Fact[] => (value === undefined ? [] : [{ name, value }])),
     ...(progress?.tokensPerSecond !== undefined && { tokensPerSecond: progress.tokensPerSecond }),

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Job } from '../../jobs/job';
 import {
   causeText,
+  listText,
   elapsedSeconds,
   durationText,
   phaseText,
@@ -42,11 +43,9 @@ export function groupItem(group: GroupName): vscode.TreeItem {
 export function jobItem(job: Job): vscode.TreeItem {
   const t = vscode.l10n.t;
   const item = new vscode.TreeItem(job.name);
-  const state = [phaseText(job.phase, t), progressText(job, t)].filter(Boolean).join(', ');
+  const state = listText([phaseText(job.phase, t), progressText(job, t)], t);
   item.id = job.id;
-  item.description = [shortStateText(job, t), job.resourceGroup, timeText(job)]
-    .filter(Boolean)
-    .join(' · ');
+  item.description = [shortStateText(job, t), job.resourceGroup, shortTimeText(job)].join(' · ');
   item.tooltip = tooltip(job, state);
   item.iconPath = icon(job);
   item.accessibilityInformation = {
@@ -72,6 +71,15 @@ function timeText(job: Job): string {
   const limit = durationText(job.elapseLimitSeconds);
   const elapsed = elapsedSeconds(job, Date.now());
   return elapsed === undefined ? limit : `${durationText(elapsed)} / ${limit}`;
+}
+
+/** What fits a narrow row: the planned start while a job waits, the elapsed time alone at its end. */
+function shortTimeText(job: Job): string {
+  const { phase } = job;
+  if (phase.kind === 'waiting' && phase.plannedStart !== undefined)
+    return vscode.l10n.t('planned for {0}', phase.plannedStart);
+  const elapsed = elapsedSeconds(job, Date.now());
+  return phase.kind === 'finished' && elapsed !== undefined ? durationText(elapsed) : timeText(job);
 }
 
 function tooltip(job: Job, state: string): vscode.MarkdownString {

@@ -81,8 +81,8 @@ describe('a machine in a folder', () => {
   });
 
   it('opens its command socket to nobody else', () => {
-    const client = readFileSync(join(root, 'etc/client.cjs'), 'utf8');
-    const path = String(/const socketPath = "(.+)";/.exec(client)?.[1]);
+    const client = readFileSync(join(root, 'etc/client.py'), 'utf8');
+    const path = String(/^socket_path = "(.+)"$/m.exec(client)?.[1]);
     const modes = [path, join(path, '..')].map((name) => statSync(name).mode & 0o777);
     expect(modes).toEqual([0o600, 0o700]);
   });

@@ -10,8 +10,10 @@ import {
   causeText,
   durationText,
   outcomeText,
+  listText,
   phaseText,
   progressText,
+  shortStateText,
 } from '../../../src/words/stateText';
 import { runtimeReasons } from '../../../src/words/runtimeFailureWords';
 import { english, fromBundle } from '../../../src/words/translate';
@@ -36,6 +38,22 @@ function job(progress?: Job['progress']): Job {
     ...(progress && { progress }),
   };
 }
+
+it('joins the parts of a line with the comma of the language', () => {
+  expect(listText(['', 'done', '', '3 of 3'], english)).toBe('done, 3 of 3');
+  expect(listText(['完了', '3 件', '原因'], inJapanese)).toBe('完了、3 件、原因');
+  expect(listText([], english)).toBe('');
+});
+
+it.each([
+  [{ kind: 'waiting', state: 'QUE', plannedStart: '11/26 19:48' }, 'waiting'],
+  [{ kind: 'waiting', state: 'HLD' }, 'held'],
+  [{ kind: 'running', state: 'RUN' }, 'running 1/3'],
+] as const)('is short in a row of the list: %j', (phase, text) => {
+  const progress = { stage: 'generating', done: 1, failed: 0, total: 3 } as const;
+  const waits = phase.kind === 'waiting';
+  expect(shortStateText({ ...job(waits ? undefined : progress), phase }, english)).toBe(text);
+});
 
 describe('phaseText', () => {
   it.each<[JobPhase, string, string]>([

@@ -48,7 +48,7 @@ describe('Japanese bundle', () => {
 
   it.each(Object.entries(bundle))('%s', (sentence, translation) => {
     expect(placeholders(translation)).toEqual(placeholders(sentence));
-    if (!sameInBoth.has(sentence)) expect(translation).toMatch(/[぀-ヿ一-鿿]|^ID$/);
+    if (!sameInBoth.has(sentence)) expect(translation).toMatch(/[、぀-ヿ一-鿿]|^ID$/);
     expect(translation).not.toMatch(/[.!?]$(?<!\.\.\.)(?<!\?)/);
     expect(translation.endsWith(' ')).toBe(sentence.endsWith(' '));
   });
