@@ -46,7 +46,7 @@ for place in json.loads(sys.argv[3]):
     del kept
 print(json.dumps(told))
 """
-PLACES = [(0, 2, 0, 1), (1, 2, 0, 1), (0, 1, 0, 2), (0, 1, 1, 2), (1, 2, 1, 2), (0, 1, 0, 1)]
+PLACES = [(0, 2, 0, 1), (0, 1, 1, 2), (1, 2, 1, 2)]  # stage, stages, part, parts
 
 
 def make(folder: Path, width: int) -> int:
