@@ -148,8 +148,7 @@ describe('a connection that breaks', () => {
     const side = await start();
     const remote = side.connection({}, { keepaliveMs: 200 });
     await remote.connect();
-    const pids = side.server.sessions();
-    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    side.server.freezeSessions(true);
     const error: unknown = await remote.exec('true').catch((thrown: unknown) => thrown);
     expect(isFailure(error, 'connectionLost')).toBe(true);
   });

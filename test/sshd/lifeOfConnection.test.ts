@@ -24,7 +24,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const pid of client.server.sessions()) process.kill(pid, 'SIGCONT');
+  client.server.freezeSessions(false);
   client.dispose();
   await client.server.stop();
 });
@@ -37,7 +37,7 @@ async function start(options: OpenSshServerOptions = {}): Promise<ClientSide> {
 const logins = (): number => client.server.log().match(/Accepted publickey/g)?.length ?? 0;
 
 function freeze(): void {
-  for (const pid of client.server.sessions()) process.kill(pid, 'SIGSTOP');
+  client.server.freezeSessions(true);
 }
 
 function statesOf(remote: SshConnection): ConnectionState['kind'][] {

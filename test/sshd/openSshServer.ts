@@ -38,6 +38,8 @@ export interface OpenSshServer {
   sessions(): number[];
   /** Ends every open session as a cut line does; the server itself goes on. */
   cutSessions(): void;
+  /** Stops every open session without ending it, or lets it go on. */
+  freezeSessions(isFrozen: boolean): void;
   stop(): Promise<void>;
 }
 
@@ -76,6 +78,9 @@ export async function startOpenSshServer(
     sessions,
     cutSessions: () => {
       kill(sessions());
+    },
+    freezeSessions: (isFrozen) => {
+      kill(sessions(), isFrozen ? 'SIGSTOP' : 'SIGCONT');
     },
     stop: () => stopServer(child, folder),
   };
@@ -159,10 +164,10 @@ function descendantsOf(root: number): number[] {
   return found;
 }
 
-function kill(pids: readonly number[]): void {
+function kill(pids: readonly number[], signal: NodeJS.Signals = 'SIGKILL'): void {
   for (const pid of pids) {
     try {
-      process.kill(pid, 'SIGKILL');
+      process.kill(pid, signal);
     } catch {
       // It ended by itself in the meantime.
     }
