@@ -98,7 +98,7 @@ export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> =
   },
   jobInvalid: {
     text: (t, v) => t('{0} was not submitted, because it has a mistake: {1}', v('job'), v('first')),
-    actions: ['openSettings'],
+    actions: ['openFile', 'openSettings'],
   },
   alreadyRunning: {
     text: (t, v) =>

@@ -28,10 +28,10 @@ const words: Readonly<Record<ProblemCode, ProblemWords>> = {
     t(
       'This script has Windows line ends (CRLF); bash on the machine stumbles over them. Save it with LF.',
     ),
+  // Fifteen names would hide the one that was meant.
   resourceGroupUnknown: (t, v) =>
     t('There is no resource group {0}.', v('name')) +
-    suggested(t, v) +
-    ` ${t('There are: {0}', v('known'))}`,
+    (suggested(t, v) || ` ${t('There are: {0}', v('known'))}`),
   resourceGroupMissing: (t) =>
     t('No resource group is named; write for example #PJM -L rscgrp=cx-share'),
   tooFewNodes: (t, v) =>

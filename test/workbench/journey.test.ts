@@ -127,6 +127,8 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
         'Run on Furo cx-single',
       );
       await workbench.toast(/no resource group cx-singel. Did you mean cx-single/).waitFor();
+      const toasts = workbench.page.locator('.notifications-toasts');
+      await toasts.getByRole('button', { name: 'Open File' }).waitFor();
       await workbench.picture('9-refused');
       await workbench.command('Notifications: Clear All Notifications');
     });

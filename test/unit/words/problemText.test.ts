@@ -22,7 +22,7 @@ const scripts: readonly (readonly [text: string, sentence: string])[] = [
   ['#PJM -L "rg=cx-share', 'A quotation mark is not closed.'],
   ['#pjm -L rg=cx-share', 'PJM takes "#pjm" for a comment; directives begin with #PJM.'],
   ['#PJM -L rg=cx-share\r\n', 'This script has Windows line ends (CRLF); bash on the machine stumbles over them. Save it with LF.'], // prettier-ignore
-  ['#PJM -L rg=cx-shar', `There is no resource group cx-shar. Did you mean cx-share? There are: ${furoGroups.map(({ name }) => name).join(', ')}`], // prettier-ignore
+  ['#PJM -L rg=cx-shar', 'There is no resource group cx-shar. Did you mean cx-share?'],
   ['#PJM -L rg=gpu', `There is no resource group gpu. There are: ${furoGroups.map(({ name }) => name).join(', ')}`], // prettier-ignore
   ['#PJM -j', 'No resource group is named; write for example #PJM -L rscgrp=cx-share'],
   ['#PJM -L rg=cx-large,node=2', 'cx-large takes jobs from 16 nodes on, not 2.'],
