@@ -122,6 +122,7 @@ async function measure(delayMs, bundle) {
     const words = [...ends.client, process.execPath, bundle, config];
     await new Promise((resolve, reject) => {
       const child = spawn(words[0], words.slice(1), { stdio: 'inherit' });
+      children.push(child);
       child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`exit ${code}`))));
     });
   }
@@ -129,8 +130,23 @@ async function measure(delayMs, bundle) {
 
 function stop() {
   for (const child of children.splice(0)) child.kill('SIGTERM');
-  for (const name of netns.splice(0)) execFileSync('ip', ['netns', 'del', name]);
+  for (const name of netns.splice(0)) {
+    const pids = execFileSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).split('\n');
+    for (const pid of pids.filter(Boolean)) process.kill(Number(pid), 'SIGTERM');
+    execFileSync('ip', ['netns', 'del', name]);
+  }
 }
+
+function clear() {
+  stop();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => {
+    clear();
+    process.exit(1);
+  });
 
 try {
   const bundle = join(folder, 'bench.cjs');
@@ -148,6 +164,5 @@ try {
     stop();
   }
 } finally {
-  stop();
-  rmSync(folder, { recursive: true, force: true });
+  clear();
 }
