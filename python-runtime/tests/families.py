@@ -53,8 +53,8 @@ CONFIGS: dict[str, Any] = {
 }
 
 
-def make_family(folder: Path, family: str) -> Path:
-    """A model in several shards, so that the index is read too."""
+def make_family(folder: Path, family: str, **changes: Any) -> Path:
+    """A model in several shards, so that the index is read too. `changes` are of its configuration."""
     tokenizer = make_tokenizer(folder, chat=True)
     torch.manual_seed(0)
     common = {
@@ -64,6 +64,7 @@ def make_family(folder: Path, family: str) -> Path:
         "pad_token_id": None,
         # The usual range of 0.02 gives nearly the same token everywhere and would hide mistakes.
         "initializer_range": 0.2,
+        **changes,
     }
     model = AutoModelForCausalLM.from_config(CONFIGS[family](common))
     model.save_pretrained(folder, max_shard_size="200KB")

@@ -25,8 +25,8 @@ from furo_infer._records import Record
 from furo_infer._results import Answer
 from furo_infer.engines import _slab
 from furo_infer.engines._commands import Command, Kind
-from furo_infer.engines._families import turns_with_length
 from furo_infer.engines._links import Alone
+from furo_infer.engines._rotary import turns_with_length
 from furo_infer.engines._tokens import Tokens
 from furo_infer.engines._worker import Worker
 
@@ -174,6 +174,21 @@ def test_positions_that_turn_with_the_length_keep_a_prompt_whole() -> None:
     assert not any(
         turns_with_length(one) for one in (linear, Phi3Config(**shape), CONFIGS["gemma3"]({}), CONFIGS["gpt2"]({}))
     )
+
+
+def test_positions_that_turn_with_the_length_are_those_of_each_row_alone(tmp_path: Path) -> None:
+    factors = {"short_factor": [1.0] * 8, "long_factor": [4.0] * 8}
+    changes = {"original_max_position_embeddings": 100, "rope_scaling": {"type": "longrope", **factors}}
+    folder = make_family(tmp_path, "phi3", **changes)
+    tokens = Tokens(Job(str(folder), Path("i"), Path("o")))
+    records = _records()
+    prompts = [tokens.prepare(record) for record in records]
+    assert {prompt.tokens > 100 for prompt in prompts} == {True, False}
+    said = reference(folder, [(one.ids, 6) for one in prompts])
+    answers = answers_of(Alone(), folder, tokens, records, 1, cut_by_bytes(read_footprint(folder, "float32"), 1))
+    assert answers is not None
+    expected = [tokens.decode([t for t in one if t not in tokens.end_tokens]) for one in said]
+    assert [answers[record.id].text for record in records] == expected
 
 
 def test_the_plan_counts_the_largest_piece_and_not_the_prompt(made: Made) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from .._errors import ModelError
 from .._own_families import own_family
 
-__all__ = ["FAMILIES", "Family", "family_of", "layer_windows", "turns_with_length"]
+__all__ = ["FAMILIES", "Family", "family_of", "layer_windows"]
 
 
 @dataclass(frozen=True)
@@ -117,15 +117,6 @@ def family_of(config: Any) -> tuple[str, Family]:
             'Set "backend" to "transformers".',
         )
     return name, FAMILIES[name]
-
-
-def turns_with_length(config: Any) -> bool:
-    """Whether the rotary positions of all tokens change with the length of the prompt, which must then be known whole
-    (Phi-3 beyond 4k tokens, dynamic scaling)."""
-    settings = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    each = [settings, *(one for one in settings.values() if isinstance(one, dict))]
-    kinds = [str(one.get("rope_type") or one.get("type")) for one in each]
-    return any(kind == "longrope" or "dynamic" in kind for kind in kinds)
 
 
 def layer_windows(config: Any) -> tuple[int | None, ...]:

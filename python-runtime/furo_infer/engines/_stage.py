@@ -23,6 +23,7 @@ from transformers import AutoModel
 from ._checkpoint import Checkpoint, Cut
 from ._families import Family, family_of, layer_windows
 from ._links import Links, Place
+from ._rotary import turn_rows_apart, turns_with_length
 from ._slab import ATTENTION, Attending, LayerShape, SlabCache, register_attention
 
 __all__ = ["Stage", "load_stage"]
@@ -140,6 +141,8 @@ def load_stage(
         base.config.hidden_size = 1
     for name, buffer in base.named_buffers():
         _set(base, name, buffer.to(device))
+    if turns_with_length(config):
+        turn_rows_apart(base)
     head = _make_head(base, family, config, last_matrix, share, links) if place.is_last else None
     windows = layer_windows(config)[first:last]
     kv_heads = int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads) // place.parts

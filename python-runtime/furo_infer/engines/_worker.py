@@ -145,7 +145,8 @@ class Worker:
         if command.kind is Kind.PREFILL:
             cache.begin_prefill(command.slots, command.places, command.start)
             positions = torch.arange(command.start, command.start + command.width, device=device)
-            positions = positions.expand(len(command.places), -1)
+            # Filling must not look like a longer row to positions that turn with the length.
+            positions = torch.minimum(positions, torch.tensor(command.places, device=device)[:, None] - 1)
         else:
             cache.begin_decoding(command.places)
             positions = torch.tensor(command.places, device=device)[:, None]

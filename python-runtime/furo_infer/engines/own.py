@@ -20,10 +20,11 @@ from .._plan import MOST_ROWS, PREFILL_TOKENS, Machine, Wish, make_plan
 from .._records import Record
 from .._replicas import Shared, StoreShared
 from ._devices import choose_device, choose_dtype, device_name, device_notes, peak_bytes
-from ._families import family_of, turns_with_length
+from ._families import family_of
 from ._grammar import Grammar
 from ._leader import Leader, Limits
 from ._links import Alone, Links
+from ._rotary import turns_with_length
 from ._rows import Chance
 from ._stage import load_stage
 from ._tokens import Tokens
