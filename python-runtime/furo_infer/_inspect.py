@@ -104,7 +104,7 @@ def _read_config(name: str, revision: str | None, *, trust_remote_code: bool) ->
     """The configuration alone: of a hub model nothing else is downloaded."""
     import transformers
 
-    from ._models import find_model, may_be_hub_name, refuse_unpinned_code
+    from ._models import find_model, may_be_hub_name, refuse_borrowed_code, refuse_unpinned_code
 
     if trust_remote_code:
         refuse_unpinned_code(name, revision)
@@ -112,6 +112,8 @@ def _read_config(name: str, revision: str | None, *, trust_remote_code: bool) ->
     folder = Path(name).expanduser()
     where = str(find_model(name, revision)) if folder.is_dir() or not may_be_hub_name(name) else name
     try:
+        if trust_remote_code:
+            refuse_borrowed_code(name, transformers.PretrainedConfig.get_config_dict(where, revision=revision)[:1])
         return transformers.AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(

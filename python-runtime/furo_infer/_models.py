@@ -5,12 +5,15 @@ Knows where models lie; does not load them. Never imports torch.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ._errors import ModelError, UsageError
 
-__all__ = ["find_model", "may_be_hub_name", "refuse_unpinned_code"]
+__all__ = ["find_model", "json_files", "may_be_hub_name", "refuse_borrowed_code", "refuse_unpinned_code"]
 
 # Weights as safetensors or torch files, and all the small text files; no other framework's weights.
 WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model", "*.py")
@@ -50,6 +53,35 @@ def refuse_unpinned_code(name: str, revision: str | None) -> None:
         "not be the code that was looked at. Read it, then set the revision to its commit (40 hexadecimal digits), "
         "or give the path of a folder that holds the model.",
     )
+
+
+def refuse_borrowed_code(name: str, files: Iterable[dict[str, Any]]) -> None:
+    """`files`: the JSON files of a model whose own code is to run. Raises UsageError where one names code of another
+    model ("owner/model--module.Class" in `auto_map`), of which the latest would be fetched whatever is pinned."""
+    for file in files:
+        named = file.get("auto_map")
+        words = named.values() if isinstance(named, dict) else [named]
+        for word in words:
+            for one in word if isinstance(word, list) else [word]:
+                if isinstance(one, str) and "--" in one:
+                    raise UsageError(
+                        "revisionUnpinned",
+                        f"The Python code of the model {name} is not run: it takes {one} from another model, of which "
+                        "no revision is named, so that it may not be the code that was looked at. Download both, put "
+                        'the code beside the weights and take the name before "--" out of its files, then give the '
+                        "path of that folder.",
+                    )
+
+
+def json_files(folder: Path) -> Iterator[dict[str, Any]]:
+    """Those in the folder that hold an object; others are for whoever needs them to complain about."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict):
+            yield found
 
 
 def may_be_hub_name(name: str) -> bool:

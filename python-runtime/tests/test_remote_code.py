@@ -82,3 +82,17 @@ def test_inspect_refuses_it_too(brought: Brought) -> None:
     with pytest.raises(UsageError, match="no revision is named"):
         _inspect._read_config("owner/brought", None, trust_remote_code=True)
     assert not brought.ran.exists()
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_that_is_taken_from_another_model_is_refused(brought: Brought, file: str) -> None:
+    path = brought.folder / file
+    auto_map = {"AutoTokenizer": [None, "owner/other--tokenization.Fast"], "AutoConfig": "owner/other--module.Config"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": auto_map}))
+    with pytest.raises(UsageError, match=r"owner/other--.* from another model") as raised:
+        brought.open(str(brought.folder), None)
+    assert raised.value.reason == "revisionUnpinned"
+    if file == "config.json":
+        with pytest.raises(UsageError, match="from another model"):
+            _inspect._read_config(str(brought.folder), None, trust_remote_code=True)
+    assert not brought.ran.exists()

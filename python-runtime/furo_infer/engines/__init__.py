@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .._allocation import Allocation
 from .._job import Job
-from .._models import find_model, refuse_unpinned_code
+from .._models import find_model, json_files, refuse_borrowed_code, refuse_unpinned_code
 from .._own_families import own_family
 from .._records import Record
 from .._replicas import Shared
@@ -38,6 +38,7 @@ def create_engine(job: Job, allocation: Allocation, shared: Shared, records: Seq
     """
     if job.trust_remote_code and job.backend != "echo":
         refuse_unpinned_code(job.model, job.revision)
+        refuse_borrowed_code(job.model, json_files(find_model(job.model, job.revision)))
     backend = choose_backend(job)
     if backend == "echo":
         return EchoEngine(allocation)
