@@ -45,13 +45,14 @@ export async function ask(
   { signal, echo }: { signal: AbortSignal; echo: boolean },
 ): Promise<string | undefined> {
   if (!process.stdin.isTTY) return undefined;
-  process.stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => { done(); } }); // prettier-ignore
   const reader = createInterface({
     input: process.stdin,
     output: echo ? process.stderr : silent,
     terminal: true,
   });
+  // Only now does the terminal show no more what is typed.
+  process.stderr.write(question);
   try {
     return await reader.question('', { signal });
   } finally {

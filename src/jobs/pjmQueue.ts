@@ -137,16 +137,17 @@ function submitScript(submission: Submission, mode: 'claim' | 'look'): string {
   const submit = [
     requireCommand('pjsub').trimEnd(),
     `cd ${shellQuote(submission.folder)} || exit ${folderMissing}`,
-    `mkdir -p ${claims} || exit ${cannotWrite}`,
+    // What we keep is for its owner alone; the job gets the person's own umask.
+    `own=$(umask); umask 077; mkdir -p ${claims} || exit ${cannotWrite}`,
     `if mkdir ${claim} 2>/dev/null; then`,
-    `  reply=$(${words(pjsubWords(submission.scriptName, submission.variables))} 2>&1 </dev/null); code=$?`,
+    `  reply=$(umask "$own"; ${words(pjsubWords(submission.scriptName, submission.variables))} 2>&1 </dev/null); code=$?`,
     `  printf '%s\\n' "$reply" >${claim}/reply && ${keep('$code')}`,
     // Printed from memory: the answer is not lost when the disk cannot hold it.
     `  printf '%s\\n' "$reply"; exit $code`,
     'fi',
   ];
   const look = [
-    `mkdir -p ${claims} || exit ${cannotWrite}`,
+    `umask 077; mkdir -p ${claims} || exit ${cannotWrite}`,
     `if mkdir ${claim} 2>/dev/null; then ${keep(String(claimAbsent))}; exit ${claimAbsent}; fi`,
   ];
   return [
