@@ -21,6 +21,15 @@ const programs = [
   { name: 'make', package: 'make', for: 'building code-server' },
 ].map((program) => ({ ...program, isThere: () => isInstalled(program.name) }));
 
+/** Debian packs this part of Python by itself. */
+programs.push({
+  name: 'venv',
+  package: 'python3-venv',
+  for: 'the Python environment of the tests',
+  isThere: () =>
+    !isInstalled('python3') || spawnSync('python3', ['-c', 'import ensurepip']).status === 0,
+});
+
 /** Only for the eye: no test fails or is skipped without it. */
 const fonts = [
   {

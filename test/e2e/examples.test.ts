@@ -27,11 +27,14 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function run(script: string): Promise<{ status: number; output: string; answers: string[] }> {
+/** The program of `npm run demo`, with the example job or one of the scripts. */
+async function run(
+  ...script: readonly string[]
+): Promise<{ status: number; output: string; answers: string[] }> {
   const machine = join(folder, 'furo');
   const child = spawn(process.execPath, [
     join(root, 'dist/cli.js'),
-    ...['demo', `scripts/${script}`, '--root', machine],
+    ...['demo', ...script.map((name) => `scripts/${name}`), '--root', machine],
     ...['--python', python ?? '', '--model', model ?? '', '-C', join(folder, 'project')],
   ]);
   let output = '';
@@ -49,6 +52,23 @@ async function run(script: string): Promise<{ status: number; output: string; an
   rmSync(machine, { recursive: true, force: true });
   return { status, output, answers };
 }
+
+requires('python', 'model')('the example job', () => {
+  it('ends with a table of prompts and answers, its statistics and the path of the results', async () => {
+    const { status, output, answers } = await run();
+    expect(status, output).toBe(0);
+    expect(answers).toHaveLength(records);
+    expect(output).toMatch(/Job \d+ submitted to cx-share: answer/);
+    const [, table = ''] = output.split(/^prompt +answer$/m);
+    expect(table).toMatch(/What is the capital of Japan\? .*Tokyo/);
+    expect(table).toMatch(/^state +done$/m);
+    expect(table).toMatch(/^records +8$/m);
+    expect(table).toMatch(/^speed +\d/m);
+    expect(table).toMatch(/^elapsed +\d:\d\d:\d\d$/m);
+    const results = /^Results: (.+)$/m.exec(table)?.[1] ?? '';
+    expect(readdirSync(results).some((name) => name.endsWith('.jsonl'))).toBe(true);
+  }, 420_000);
+});
 
 requires('python', 'model')('the example scripts of one node', () => {
   it.each(['one_gpu.sh', 'four_gpus.sh'])(
