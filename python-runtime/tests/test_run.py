@@ -330,6 +330,26 @@ def test_a_defect_keeps_its_traceback_and_exit_code_1(place: Place) -> None:
     assert failed_event(place)["reason"] == "defect"
 
 
+def test_the_longest_prompts_reach_the_engine_first_and_those_as_long_as_others_in_order(place: Place) -> None:
+    program = (
+        "import sys, furo_infer.engines.echo as echo\n"
+        "answer = echo.EchoEngine._one\n"
+        "def asked(self, request, watch):\n"
+        "    print('asked', request.record.id)\n"
+        "    return answer(self, request, watch)\n"
+        "echo.EchoEngine._one = asked\n"
+        "from furo_infer.__main__ import main\n"
+        "sys.exit(main())"
+    )
+    lengths = {"a": 2, "b": 9, "c": 1, "d": 9, "e": 30, "f": 2}
+    place.write_input([{"id": name, "question": "fox " * words} for name, words in lengths.items()])
+    place.write_job()
+    code, out, error = place.run(program=program)
+    assert (code, error) == (0, "")
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("asked ")] == list("ebdafc")
+    assert [line["custom_id"] for line in place.result_lines()] == list("abcdef")
+
+
 def test_check_reads_and_writes_nothing(place: Place) -> None:
     place.write_input([{"id": "a", "question": "x"}, {"id": "b"}])
     place.write_job(model="/no/such/model")

@@ -80,6 +80,10 @@ export function jobStart(job: SimulatedJob): JobStart {
 
 const unlimitedSeconds = 2_147_483_647;
 
+/**
+ * Every `PJM_` variable of table 2.1 but the runner's own (PJM_O_NODEINF; PJM_LOCALDIR of Furo) and
+ * PJM_ASSIGN_LOGICAL_CPU: its content is "as given", and no source says by which option of pjsub.
+ */
 function jobEnvironment(job: SimulatedJob, paths: JobPaths): Record<string, string> {
   const { spec, part } = job;
   return {

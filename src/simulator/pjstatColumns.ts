@@ -27,7 +27,10 @@ export interface Column {
 }
 
 const memoryMiB = 86_016;
-const yearMs = 365 * 24 * 3600 * 1000;
+const hourMs = 3600 * 1000;
+const yearMs = 365 * 24 * hourMs;
+/** How far the schedule reaches is a guess: as far as the longest elapse limit of a group. */
+const scheduleMs = 336 * hourMs;
 
 /** A step job as a whole has no size and no limit: each step has its own. A bulk job has those of all its sub-jobs. */
 function dashForSteps(row: RowSource, value: string): string {
@@ -38,15 +41,19 @@ function ofQuarter(row: RowSource, value: string): string {
   return dashForSteps(row, row.job.spec.isShared ? value : '-');
 }
 
-/** `-`, `(MM/DD hh:mm)` planned, `MM/DD hh:mm:ss` real; `<` for backfill and `@` for --at. */
+/**
+ * `-`, `(MM/DD hh:mm)` planned, `(YYYY/MM/DD)` planned and a year away, `MM/DD hh:mm:ss` real; `@` for --at, `<` for
+ * backfill, `#` beyond the schedule. Which of several marks is shown is a guess.
+ */
 function startDate({ job, startedAt, localTime, now }: RowSource): string {
   const mark = job.spec.notBefore !== undefined ? '@' : job.isBackfilled ? '<' : '';
   if (startedAt !== undefined) return `${localTime.short(startedAt)}${mark}`;
   const planned = job.plannedAt ?? (job.state === 'QUE' ? job.spec.notBefore : undefined);
   if (planned === undefined) return '-';
   const { year, month, day, hour, minute } = localTime.parts(planned);
-  const isFar = planned - now > yearMs;
-  return isFar ? `(${year}/${month}/${day})${mark}` : `(${month}/${day} ${hour}:${minute})${mark}`;
+  const date =
+    planned - now > yearMs ? `(${year}/${month}/${day})` : `(${month}/${day} ${hour}:${minute})`;
+  return `${date}${mark || (planned - now > scheduleMs ? '#' : '')}`;
 }
 
 function elapseLimit(row: RowSource): string {
@@ -94,7 +101,7 @@ const definitions: readonly Definition[] = [
   ['adt', 'ACCEPT', 14, ({ job, localTime }) => localTime.short(job.acceptedAt)],
   ['rscg', 'RSC_GRP', 8, ({ job }) => job.spec.resourceGroup, 'cut'],
   ['ermsg', 'REASON', 16, ({ job }) => job.reason, 'cut'],
-  // `--pattern=1` of -v; widths are guesses.
+  // `--pattern=1` of -v; widths and places are guesses.
   ['snum', 'SUB_JOB_NUM', 11, (row) => (isParent(row.job) ? String(row.members) : '-')],
   ['nnuma', 'NODE_ALLOC', 10, ({ job }) => String(job.nodes.length || '-')],
   ['rscu', 'RSC_UNIT', 8, ({ job }) => job.spec.resourceUnit, 'cut'],

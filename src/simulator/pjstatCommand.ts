@@ -51,16 +51,18 @@ function renderForm(rows: readonly RowSource[], request: PjstatRequest, user: st
   switch (request.form) {
     case 'job':
     case 'nodes':
-      return renderBlocks(rows, request);
+      return renderBlocks(rows, request, user);
     case 'nodeMap':
-      return renderNodeMap(rows);
+      return renderNodeMap(rows, user);
     default:
       return renderTable(rows, request, user);
   }
 }
 
-/** Another user's values are hidden; id, model and state stay. */
+/** Another user's values are hidden. That id, model, state and place stay is a guess. */
+const hidden = '********';
 const openItems = ['jid', 'jmdl', 'st', 'rscg', 'rscu'];
+const openKeys = openItems.map((item) => statisticsItems.get(item));
 
 function renderTable(rows: readonly RowSource[], request: PjstatRequest, user: string): string {
   const { chosen, delimiter, form } = request;
@@ -71,7 +73,7 @@ function renderTable(rows: readonly RowSource[], request: PjstatRequest, user: s
   const valuesOf = (row: RowSource): string[] => {
     const isOwn = row.job.spec.user === user;
     return shown.map(({ item, value }) =>
-      isOwn || openItems.includes(item) ? value(row) : '********',
+      isOwn || openItems.includes(item) ? value(row) : hidden,
     );
   };
   const headers = shown.map(({ header }) => header);
@@ -109,9 +111,10 @@ function renderData({ headers, values, rows, request, delimiter }: DataTable): s
 }
 
 /** `-s`: a block of lines for each job; `-S`: with its nodes. */
-function renderBlocks(rows: readonly RowSource[], request: PjstatRequest): string {
+function renderBlocks(rows: readonly RowSource[], request: PjstatRequest, user: string): string {
   const { chosen, delimiter, form } = request;
-  const entriesOf = (row: RowSource) => chooseEntries(currentEntries(row), chosen);
+  const entriesOf = (row: RowSource) =>
+    chooseEntries(openEntries(currentEntries(row), row, user), chosen);
   if (delimiter !== undefined) {
     const [first] = rows;
     const keys = first
@@ -122,9 +125,18 @@ function renderBlocks(rows: readonly RowSource[], request: PjstatRequest): strin
   }
   const blocks = rows.map((row) => {
     const own = renderEntries(entriesOf(row), pjstatKeyWidth);
-    return form === 'nodes' && !chosen ? own + renderNodeBlocks(row) : own;
+    return form === 'nodes' && !chosen ? own + renderNodeBlocks(row, user) : own;
   });
   return blocks.join('\n');
+}
+
+function openEntries(
+  entries: readonly StatisticsEntry[],
+  { job }: RowSource,
+  user: string,
+): readonly StatisticsEntry[] {
+  if (job.spec.user === user) return entries;
+  return entries.map(([key, value]) => [key, openKeys.includes(key) ? value : hidden]);
 }
 
 /** A running job's use of time counts up to now. */
@@ -151,18 +163,21 @@ function chooseEntries(
   });
 }
 
-function renderNodeBlocks({ job, localTime }: RowSource): string {
+function renderNodeBlocks(row: RowSource, user: string): string {
+  const { job, localTime } = row;
   return job.nodes
-    .map((_, rank) => `\n${renderEntries(nodeEntries(job, rank, localTime), pjstatKeyWidth)}`)
+    .map((_, rank) => openEntries(nodeEntries(job, rank, localTime), row, user))
+    .map((entries) => `\n${renderEntries(entries, pjstatKeyWidth)}`)
     .join('');
 }
 
 /** `-X`: no real output was seen; one line for each rank. */
-function renderNodeMap(rows: readonly RowSource[]): string {
+function renderNodeMap(rows: readonly RowSource[], user: string): string {
   const lines = rows.flatMap(({ job }) =>
-    job.nodes.map(
-      (node, rank) => `${job.key.padEnd(10)} ${String(rank).padEnd(6)} ${nodeId(node)}`,
-    ),
+    job.nodes.map((node, rank) => {
+      const id = job.spec.user === user ? nodeId(node) : hidden;
+      return `${job.key.padEnd(10)} ${String(rank).padEnd(6)} ${id}`;
+    }),
   );
   return ['JOB_ID     RANK   NODE_ID', ...lines].map((line) => `${line}\n`).join('');
 }

@@ -45,6 +45,7 @@ export const pjstatRules: readonly OptionRule[] = [
   flag('with-summary', '--with-summary'),
   flag('summary', '--summary'),
   flag('rsc', '--rsc'),
+  // Changes nothing (a guess): sizes of a PRIMERGY system are node counts and have no shape.
   flag('shape', '--shape'),
   flag('limit', '--limit'),
   flag('node-map', '-X'),

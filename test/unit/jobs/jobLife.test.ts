@@ -81,7 +81,9 @@ it('says by which signal a program died', async () => {
     jobOf('die', { kind: 'python', script: 'die.py', arguments: [] }),
   );
   const { phase } = await window.ended(job.id);
-  expect(phase).toMatchObject({ outcome: { kind: 'failed' } });
+  expect(phase).toMatchObject({
+    outcome: { kind: 'failed', exitCode: 137, pjmCode: 0, signal: 9 },
+  });
 });
 
 it('cancels a running job and one that waits', async () => {

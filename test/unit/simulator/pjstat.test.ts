@@ -194,4 +194,14 @@ describe('pjstat', () => {
     );
     expect((await bench.run('charge')).out).toContain('used');
   });
+
+  it('--rsc has a line for each group, whose sizes are node counts, also with --shape', async () => {
+    const bench = new PjmBench();
+    const { out } = await bench.run('pjstat --rsc');
+    const line = out.split('\n').find((text) => text.includes('cx-small')) ?? '';
+    const places = (text = '') => starts(text).map(([, at]) => at);
+    expect(places(line)).toEqual(places(fixture('pjstat-rsc.txt')[1]));
+    expect(line.split(/ +/)).toEqual(['cx[ENABLE,START]', '221', 'cx-small[ENABLE,START]', '8']);
+    expect(await bench.run('pjstat --rsc --shape')).toEqual({ status: 0, out, err: '' });
+  });
 });

@@ -142,6 +142,90 @@ describe('a machine in a folder', () => {
   });
 });
 
+describe('the variables of a job', () => {
+  /** Every `PJM_` variable that the job's own shell sees. */
+  async function variablesOf(options: string): Promise<Record<string, string>> {
+    writeJob('env.sh', 'env | grep ^PJM_ > seen && mv seen whole');
+    const { stdout, stderr } = await run(`pjsub ${options} env.sh`);
+    expect([stdout, stderr]).toEqual([expect.stringMatching(/^\[INFO\] PJM 0000 pjsub /), '']);
+    await until(() => output('whole') !== '');
+    const lines = output('whole').trimEnd().split('\n');
+    return Object.fromEntries(
+      lines.map((line) => {
+        const at = line.indexOf('=');
+        return [line.slice(0, at), line.slice(at + 1)] as const;
+      }),
+    );
+  }
+
+  /** What is the same for each first job of a machine. */
+  function common(): Record<string, string> {
+    const { remoteFolder, user } = furo.endpoint;
+    const id = '1996122';
+    return {
+      PJM_JOBID: id,
+      PJM_SUBJOBID: id,
+      PJM_ENVIRONMENT: 'BATCH',
+      PJM_RSCUNIT: 'cx',
+      PJM_SHELL: '/bin/bash',
+      PJM_DPREFIX: '#PJM',
+      PJM_JOBDIR: remoteFolder,
+      PJM_LOCALDIR: join(root, 'local', id),
+      PJM_O_HOME: join(root, 'home', user),
+      PJM_O_HOST: 'flow-cx02',
+      PJM_O_LANG: 'C.UTF-8',
+      PJM_O_LOGNAME: user,
+      PJM_O_MAIL: `/var/spool/mail/${user}`,
+      PJM_O_NODEINF: expect.stringMatching(new RegExp(`^${root}/.*/nodes\\.${id}$`)) as string,
+      PJM_O_PATH: String(furo.environment['PATH']),
+      PJM_O_SHELL: '/bin/bash',
+      PJM_O_TZ: 'JST-9',
+      PJM_O_WORKDIR: remoteFolder,
+    };
+  }
+
+  it('are these and no others on a shared node', async () => {
+    const out = join(furo.endpoint.remoteFolder, 'env.sh.1996122.out');
+    expect(await variablesOf('-L elapse=10:00')).toEqual({
+      ...common(),
+      PJM_JOBNAME: 'env.sh',
+      PJM_RSCGRP: 'cx-share',
+      PJM_ELAPSE_LIMIT: '600',
+      PJM_STDOUT_PATH: out,
+      PJM_STDERR_PATH: out,
+      PJM_CUSTOM_RESOURCES: 'gpu=1',
+      PJM_VNODE: '1',
+      PJM_VNODE_CORE: '10',
+      PJM_VNODE_MEM_LIMIT: '90194313216',
+      PJM_EXEC_POLICY: 'share',
+      PJM_MPI_PROC: '1',
+    });
+  });
+
+  it('are these and no others on two nodes, with what the options give', async () => {
+    const given = '--comment try --appname app --fs data --norestart -P vn-policy=pack';
+    const size = '-L rscgrp=cxgfs-small,node=2,jobenv=singularity --mpi proc=8';
+    const { remoteFolder } = furo.endpoint;
+    expect(await variablesOf(`${size} ${given} -N pair -e %n.%j.log`)).toEqual({
+      ...common(),
+      PJM_JOBNAME: 'pair',
+      PJM_RSCGRP: 'cxgfs-small',
+      PJM_ELAPSE_LIMIT: '3600',
+      PJM_STDOUT_PATH: join(remoteFolder, 'pair.1996122.out'),
+      PJM_STDERR_PATH: join(remoteFolder, 'pair.1996122.log'),
+      PJM_CUSTOM_RESOURCES: 'gpu=4/n,jobenv=singularity',
+      PJM_NODE: '2',
+      PJM_MPI_PROC: '8',
+      PJM_PROC_BY_NODE: '4',
+      PJM_COMMENT: 'try',
+      PJM_APPNAME: 'app',
+      PJM_FSNAME: 'data',
+      PJM_NORESTART: '1',
+      PJM_VN_POLICY: 'pack',
+    });
+  });
+});
+
 describe('faults of PJM', () => {
   it('says that the daemon is not present', async () => {
     furo.faults.set({ isDaemonDown: true });

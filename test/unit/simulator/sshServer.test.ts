@@ -141,6 +141,27 @@ describe('terminals', () => {
     expect(stdout).toContain('is login\r\n');
     expect(code).toBe(4);
   });
+
+  it('starts a login shell without a terminal that takes commands from standard input', async () => {
+    writeFileSync(join(node.folders.home, '.bash_profile'), 'echo welcome\n');
+    const client = await open();
+    const channel = await new Promise<Parameters<typeof resultOf>[0]>((resolve, reject) => {
+      client.shell(false, (error, shell) => {
+        if (error) reject(error);
+        else resolve(shell);
+      });
+    });
+    channel.write('echo out; echo err >&2\n');
+    channel.write('shopt -q login_shell && echo is login; test -t 0 || echo no terminal\n');
+    channel.end('(exit 6)\n');
+    // Nothing is echoed, no prompt is written and lines keep their ends: no terminal lies between.
+    expect(await resultOf(channel)).toEqual({
+      stdout: 'welcome\nout\nis login\nno terminal\n',
+      stderr: 'err\n',
+      code: 6,
+      signal: undefined,
+    });
+  });
 });
 
 describe('who may enter', () => {
