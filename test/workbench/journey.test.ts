@@ -16,6 +16,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       writeFileSync(join(workbench.folder, 'scripts/wrong.sh'), wrongScript);
       writeFileSync(join(workbench.folder, 'scripts/long.sh'), longScript);
       writeFileSync(join(workbench.folder, 'scripts/short.sh'), shortScript);
+      writeFileSync(join(workbench.folder, 'scripts/hello.py'), 'print("hello")\n');
       writeFileSync(join(workbench.folder, 'furo.yaml'), threeJobs);
       await workbench.show();
     }, 180_000);
@@ -33,8 +34,14 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await file.click({ button: 'right' });
       await workbench.menuItem('Run on Furo cx-single').waitFor();
       await workbench.menuItem(/^Run on Furo$/).hover();
-      await workbench.menuItem(/cx-share/).waitFor();
-      await workbench.picture('1-menu');
+      for (const entry of [
+        'cx-share (1 GPU)',
+        'cx-single (1 node, 4 GPUs)',
+        'cx-small (up to 8 nodes)',
+        'Choose...',
+      ])
+        await workbench.menuItem(entry).waitFor();
+      await workbench.pictures('1-menu');
       await workbench.page.keyboard.press('Escape');
       await workbench.page.keyboard.press('Escape');
     });
@@ -52,11 +59,15 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
     it('lists the job while it waits, with the group and the state in words', async () => {
       await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
       await workbench.row(/questions.*waiting.*cx-single/).waitFor({ timeout: 30_000 });
+      await workbench.row(/^Waiting/).waitFor();
       await workbench.picture('3-waiting');
     });
 
     it('streams the output while the job runs', async () => {
-      await workbench.row(/questions.*running/).waitFor({ timeout: 30_000 });
+      await workbench
+        .row(/questions.*running.*\d:\d\d:\d\d \/ \d+:\d\d:\d\d/)
+        .waitFor({ timeout: 30_000 });
+      await workbench.row(/^Running/).waitFor();
       await workbench.page
         .locator('.part.panel')
         .getByText('24 records')
@@ -85,6 +96,7 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       await view.getByText('What is the capital of Japan?').first().waitFor({ timeout: 30_000 });
       await view.getByText(/Tokyo/).first().waitFor();
       await workbench.row(/questions.*done.*cx-single/).waitFor();
+      await workbench.row(/^Finished/).waitFor();
       await workbench.pictures('7-results');
     });
 
@@ -158,6 +170,26 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')(
       for (const name of names)
         await workbench.row(new RegExp(`^${name}.*done`)).waitFor({ timeout: 60_000 });
       expect(await workbench.row(/^third/).count()).toBe(0);
+    });
+
+    it('runs a .py from its editor with the group and the nodes that are chosen', async () => {
+      await showExplorer();
+      await (await workbench.unfold('scripts', 'hello.py')).dblclick();
+      const text = workbench.page.locator('.editor-instance .view-lines').first();
+      await text.getByText(/hello/).first().waitFor({ timeout: 30_000 });
+      await workbench.choose(text, /^Run on Furo$/, 'Choose...');
+      const list = workbench.page.locator('.quick-input-list');
+      await list.getByRole('option', { name: /^cx-small/ }).click();
+      const input = workbench.page.locator('.quick-input-widget input.input').first();
+      await workbench.page.getByText('How many nodes of cx-small?').first().waitFor();
+      await input.fill('2');
+      await workbench.picture('10-nodes');
+      await workbench.page.keyboard.press('Enter');
+      await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
+      await workbench.row(/hello.*cx-small/).waitFor({ timeout: 60_000 });
+      await workbench.row(/hello.*done/).waitFor({ timeout: 120_000 });
+      const job = workbench.furo!.scheduler.snapshot().jobs.at(-1);
+      expect(job).toMatchObject({ state: 'EXT', spec: { nodes: 2 } });
     });
 
     it('checks each step of the connection and shows what it found', async () => {
