@@ -19,16 +19,14 @@ const programs = [
   { name: 'chromium', package: 'chromium', for: 'browser and workbench tests' },
   { name: 'g++', package: 'g++', for: 'building code-server' },
   { name: 'make', package: 'make', for: 'building code-server' },
-].map((program) => ({ ...program, isThere: () => isInstalled(program.name) }));
-
-/** Debian packs this part of Python by itself. */
-programs.push({
-  name: 'venv',
-  package: 'python3-venv',
-  for: 'the Python environment of the tests',
-  isThere: () =>
-    !isInstalled('python3') || spawnSync('python3', ['-c', 'import ensurepip']).status === 0,
-});
+  {
+    name: 'venv', // which Debian packs by itself
+    package: 'python3-venv',
+    for: 'the Python environment of the tests',
+    isThere: () =>
+      !isInstalled('python3') || spawnSync('python3', ['-c', 'import ensurepip']).status === 0,
+  },
+].map((program) => ({ isThere: () => isInstalled(program.name), ...program }));
 
 /** Only for the eye: no test fails or is skipped without it. */
 const fonts = [

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { settingsFor } from '../../src/cli/demo';
 import { Bench, script, until } from '../unit/jobs/bench';
 
 const root = join(import.meta.dirname, '../..');
@@ -32,13 +33,8 @@ afterEach(async () => {
 });
 
 function writeSettings(changes: Readonly<Record<string, unknown>>): void {
-  const { host, port, user, identityFile, remoteFolder } = bench.connection;
   const values = {
-    'furo.connection.host': host,
-    'furo.connection.port': port,
-    'furo.connection.user': user,
-    'furo.connection.identityFile': identityFile,
-    'furo.connection.remoteFolder': remoteFolder,
+    ...settingsFor({ endpoint: bench.connection }),
     'furo.poll.intervalSeconds': 1,
     'furo.job.modules': [],
     ...changes,

@@ -11,6 +11,7 @@ import {
 import { dirname, join } from 'node:path';
 import { utils } from 'ssh2';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { settingsFor } from '../../src/cli/demo';
 import { Bench, script } from '../unit/jobs/bench';
 
 const program = join(import.meta.dirname, '../../dist/cli.js');
@@ -61,7 +62,7 @@ function isOpen(file: string, top: string): boolean {
 it.skipIf(process.platform !== 'linux')(
   'leaves neither passphrase nor key in any file, and nothing that others may read',
   async () => {
-    const { host, port, user, identityFile, remoteFolder } = bench.connection;
+    const { identityFile } = bench.connection;
     const [config, temporary, keys] = ['config', 'tmp', 'locked'].map((name) => {
       const folder = join(bench.root, name);
       mkdirSync(folder, { mode: 0o700 });
@@ -75,16 +76,9 @@ it.skipIf(process.platform !== 'linux')(
     const body = opened.getPrivatePEM().split('\n')[1] ?? '';
     expect(body.length).toBeGreaterThan(40);
     writeFileSync(join(config, 'known_hosts'), `${bench.furo.endpoint.knownHostsLine}\n`);
-    const settings = {
-      'furo.connection.host': host,
-      'furo.connection.port': port,
-      'furo.connection.user': user,
-      'furo.connection.identityFile': key,
-      'furo.connection.remoteFolder': remoteFolder,
-      'furo.poll.intervalSeconds': 1,
-      'furo.job.modules': [],
-    };
-    writeFileSync(join(config, 'settings.json'), JSON.stringify(settings));
+    const settings = settingsFor({ endpoint: { ...bench.connection, identityFile: key } });
+    const values = { ...settings, 'furo.job.modules': [] };
+    writeFileSync(join(config, 'settings.json'), JSON.stringify(values));
     bench.write('hello.sh', script('echo hello'));
     const before = new Set(files(bench.root));
 

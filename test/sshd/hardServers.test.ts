@@ -1,7 +1,7 @@
 // Servers that make it hard, all of them real OpenSSH ones: each ends in the right state and with the right words.
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { resolveRemoteFolder } from '../../src/jobs/remoteFolder';
@@ -13,11 +13,10 @@ import { english } from '../../src/words/translate';
 import { isFailure } from '../../src/base/failure';
 import { requires } from '../requirements';
 import { makeKey, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
-import { ClientSide, eventually } from './sshFixture';
+import { ClientSide } from './sshFixture';
 
 const describe = requires('sshd');
 let client: ClientSide;
-let agent: ChildProcess | undefined;
 
 async function start(options: OpenSshServerOptions = {}): Promise<ClientSide> {
   client = new ClientSide(await startOpenSshServer(options));
@@ -25,8 +24,6 @@ async function start(options: OpenSshServerOptions = {}): Promise<ClientSide> {
 }
 
 afterEach(async () => {
-  agent?.kill('SIGKILL');
-  agent = undefined;
   client.dispose();
   await client.server.stop();
 });
@@ -103,11 +100,7 @@ describe('ways to log in that we lack', () => {
     makeKey(key);
     const { user } = client.server;
     execFileSync('ssh-keygen', ['-q', '-s', ca, '-I', 'id', '-n', user, '-V', '+1h', `${key}.pub`]);
-    const socket = join(side.folder, 'agent.sock');
-    agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
-    await eventually(() => existsSync(socket), 'the agent');
-    const env = { ...process.env, SSH_AUTH_SOCK: socket };
-    execFileSync('ssh-add', ['-q', key], { env });
+    const socket = await client.startAgent(key);
     const remote =
       holder === 'a file'
         ? client.connection({ identityFiles: [key] })

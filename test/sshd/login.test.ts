@@ -1,16 +1,15 @@
 // Host keys and credentials against a real OpenSSH server: what is refused, what is asked, what reaches the server.
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import type { HostKeyQuestion, PassphraseAnswer, PassphraseQuestion } from '../../src/ssh/prompts';
 import { requires } from '../requirements';
 import { makeKey, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
-import { ClientSide, eventually, onlyPrompts } from './sshFixture';
+import { ClientSide, onlyPrompts } from './sshFixture';
 
 const describe = requires('sshd');
 let client: ClientSide;
-let agent: ChildProcess | undefined;
 
 async function start(options: OpenSshServerOptions = {}): Promise<ClientSide> {
   client = new ClientSide(await startOpenSshServer(options));
@@ -18,20 +17,9 @@ async function start(options: OpenSshServerOptions = {}): Promise<ClientSide> {
 }
 
 afterEach(async () => {
-  agent?.kill('SIGKILL');
-  agent = undefined;
   client.dispose();
   await client.server.stop();
 });
-
-async function startAgent(keys: readonly string[]): Promise<string> {
-  const socket = join(client.folder, 'agent.sock');
-  agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
-  await eventually(() => existsSync(socket), 'the agent');
-  for (const key of keys)
-    execFileSync('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
-  return socket;
-}
 
 /** True when the server has seen any try to log in. */
 function sawLogin(): boolean {
@@ -135,7 +123,7 @@ describe('the host key', () => {
 describe('credentials', () => {
   it('uses a key of the agent', async () => {
     const side = await start();
-    const identityAgent = await startAgent([side.server.identityFile]);
+    const identityAgent = await side.startAgent(side.server.identityFile);
     const remote = side.connection({ identityFiles: [], identitiesOnly: false, identityAgent });
     expect((await remote.exec('echo in')).stdout).toBe('in\n');
   });
@@ -144,7 +132,7 @@ describe('credentials', () => {
     const side = await start();
     const other = join(side.folder, 'other');
     makeKey(other);
-    const identityAgent = await startAgent([side.server.identityFile]);
+    const identityAgent = await side.startAgent(side.server.identityFile);
     const remote = side.connection({ identityFiles: [other], identityAgent });
     await expect(remote.connect()).rejects.toMatchObject({
       reason: 'authenticationFailed',

@@ -1,4 +1,5 @@
 // What every test against the OpenSSH server needs on our side: a folder, an endpoint, a connection, prompts.
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +28,7 @@ export class ClientSide {
   readonly knownHosts = join(this.folder, 'known_hosts');
   readonly trustFile = join(this.folder, 'trust', 'trusted_hosts');
   readonly #connections: SshConnection[] = [];
+  #agent: ChildProcess | undefined;
 
   constructor(readonly server: OpenSshServer) {}
 
@@ -62,8 +64,19 @@ export class ClientSide {
     return made;
   }
 
+  /** The socket of an ssh-agent that holds these keys and ends with this side. */
+  async startAgent(...keys: readonly string[]): Promise<string> {
+    const socket = join(this.folder, 'agent.sock');
+    this.#agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+    await eventually(() => existsSync(socket), 'the agent');
+    for (const key of keys)
+      execFileSync('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
+    return socket;
+  }
+
   dispose(): void {
     for (const connection of this.#connections) connection.dispose();
+    this.#agent?.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -132,7 +132,7 @@ export class Workbench {
   }
 
   /** Right-click, then the entries of the menu and its submenus. */
-  async choose(row: Locator, ...entries: (string | RegExp)[]): Promise<void> {
+  async choose(row: Locator, ...entries: [string | RegExp, ...(string | RegExp)[]]): Promise<void> {
     await this.#openMenu(row, entries[0]);
     for (const entry of entries) await this.menuItem(entry).hover();
     // A menu swallows a click that comes right after it opened; the keyboard is always heard.
@@ -141,18 +141,12 @@ export class Workbench {
   }
 
   /** Once more where the menu came before the explorer knew which file it is for, as right after a file was made. */
-  async #openMenu(row: Locator, first: string | RegExp | undefined): Promise<void> {
-    for (let attempt = 0; attempt < 3; attempt += 1) {
+  async #openMenu(row: Locator, first: string | RegExp): Promise<void> {
+    const item = this.menuItem(first);
+    for (let attempt = 0; attempt < 3 && !(await item.isVisible()); attempt += 1) {
+      if (attempt > 0) await this.page.keyboard.press('Escape');
       await row.click({ button: 'right' });
-      const isThere = this.menuItem(first ?? /./).waitFor({ timeout: 5000 });
-      if (
-        await isThere.then(
-          () => true,
-          () => false,
-        )
-      )
-        return;
-      await this.page.keyboard.press('Escape');
+      await item.waitFor({ timeout: 5000 }).catch(() => undefined);
     }
   }
 
