@@ -37,4 +37,4 @@ def watch_failures(shared: Shared, on_lost: Callable[[dict[str, Any]], None]) ->
         yield
     finally:
         ended.set()
-        watcher.join()  # rank 0 holds the store, so no call of the thread waits for long
+        watcher.join()  # It must not tell of a failure after the end. Rank 0 holds the store, so this is short.

@@ -59,18 +59,14 @@ def refuse_borrowed_code(name: str, files: Iterable[dict[str, Any]]) -> None:
     """`files`: the JSON files of a model whose own code is to run. Raises UsageError where one names code of another
     model ("owner/model--module.Class" in `auto_map`), of which the latest would be fetched whatever is pinned."""
     for file in files:
-        named = file.get("auto_map")
-        words = named.values() if isinstance(named, dict) else [named]
-        for word in words:
-            for one in word if isinstance(word, list) else [word]:
-                if isinstance(one, str) and "--" in one:
-                    raise UsageError(
-                        "revisionUnpinned",
-                        f"The Python code of the model {name} is not run: it takes {one} from another model, of which "
-                        "no revision is named, so that it may not be the code that was looked at. Download both, put "
-                        'the code beside the weights and take the name before "--" out of its files, then give the '
-                        "path of that folder.",
-                    )
+        borrowed = re.search(r'"([^"]*--[^"]*)"', json.dumps(file.get("auto_map")))
+        if borrowed:
+            raise UsageError(
+                "revisionUnpinned",
+                f"The Python code of the model {name} is not run: it takes {borrowed[1]} from another model, of which "
+                "no revision is named, so that it may not be the code that was looked at. Download both, put the code "
+                'beside the weights and take the name before "--" out of its files, then give the path of that folder.',
+            )
 
 
 def json_files(folder: Path) -> Iterator[dict[str, Any]]:

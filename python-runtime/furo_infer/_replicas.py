@@ -77,10 +77,6 @@ class Shared(Protocol):
         """What the first process that failed has told, or that one has fallen silent."""
         ...
 
-    def close(self) -> None:
-        """Ends the thread that beats. Python must not end while one is inside the store: that aborts the process."""
-        ...
-
 
 class Single:
     """One process."""
@@ -131,9 +127,6 @@ class Single:
     def failure(self) -> dict[str, Any] | None:
         return None
 
-    def close(self) -> None:
-        """There is no thread."""
-
 
 class StoreShared:
     """Over torch's TCPStore, which rank 0 holds."""
@@ -147,9 +140,8 @@ class StoreShared:
         self._measure: Callable[[], Measures] | None = None
         self._left = threading.Event()
         store.set(f"host {rank}", socket.gethostname())
-        self._beats = threading.Thread(target=self._beat, name="beats", daemon=True)
         if rank > 0:
-            self._beats.start()
+            threading.Thread(target=self._beat, name="beats", daemon=True).start()
 
     def publish(self, order: Sequence[int]) -> None:
         self._order = order
@@ -216,11 +208,6 @@ class StoreShared:
         cause: dict[str, Any] = json.loads(self.store.get("failure"))
         return cause
 
-    def close(self) -> None:
-        self._left.set()
-        if self._beats.is_alive():
-            self._beats.join(BEAT_SECONDS)  # longer only while rank 0 hangs
-
     def _silence(self) -> dict[str, Any] | None:
         """The first other process that has not beaten for too long and has not left either."""
         now = time.monotonic()
@@ -283,7 +270,7 @@ def join(allocation: Allocation) -> Shared:
     import torch.distributed as dist
 
     try:
-        store = dist.TCPStore(  # type: ignore[attr-defined]
+        store = dist.TCPStore(  # type: ignore[attr-defined]  # torch.distributed exports it from C++ only
             allocation.master_address,
             allocation.master_port,
             allocation.processes,

@@ -56,8 +56,6 @@ def run_job(job: Job, allocation: Allocation) -> int:
             shared.tell_failure(cause_of(error, allocation.rank))
             time.sleep(FAREWELL_SECONDS)
         raise
-    finally:
-        shared.close()
 
 
 def _lead_job(job: Job, allocation: Allocation, shared: Shared) -> int:

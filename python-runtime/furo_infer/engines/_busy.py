@@ -37,6 +37,7 @@ class Busy:
             finally:
                 self._seconds += self._clock() - start
             return
+        # torch gives its constructor no types.
         first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         first.record()
         yield

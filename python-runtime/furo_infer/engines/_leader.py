@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
 from .._errors import DeviceError
 from .._plan import PREFILL_TOKENS
+from ._batch import Batch
 from ._commands import OUT_OF_MEMORY, Command, Kind
 from ._rows import BROKEN, Row, failed
 from ._tokens import Tokens, short
@@ -54,29 +55,6 @@ class Steps(Protocol):
         ...
 
 
-@dataclass
-class _Batch:
-    """One micro-batch. A slot without a row is a gap, which is filled or closed before the next step. `partial` is a
-    row of whose prompt only the first `computed` tokens are in the cache."""
-
-    number: int
-    slots: list[Row | None] = field(default_factory=list)
-    rows: int = 0
-    columns: int = 0
-    sent: Command | None = None
-    sent_rows: list[Row] = field(default_factory=list)
-    chosen: torch.Tensor | None = None
-    partial: Row | None = None
-    computed: int = 0
-
-    @property
-    def live(self) -> list[Row]:
-        return [row for row in self.slots if row is not None]
-
-    def remove(self, row: Row) -> None:
-        self.slots[self.slots.index(row)] = None
-
-
 class Leader:
     """`receive(rows)` waits for the tokens of a step that `steps.lead` did not return; `index_of` gives the number
     of a record in the input; `widens` says that float32 is wider than what the model runs in."""
@@ -106,18 +84,19 @@ class Leader:
 
     def run(self, work: Work, watch: Watch) -> None:
         """Until nothing is left. Records whose numbers overflowed are done last, in float32."""
-        batches = [_Batch(number) for number in range(self._limits.micro_batches)]
-        while self._round(batches, work, watch):
-            pass
+        self._run_all(work, watch)
         if self._broken and not watch.stopped():
             self._wide = True
             self._again, self._broken = self._broken, deque()
-            batches = [_Batch(number) for number in range(self._limits.micro_batches)]
-            while self._round(batches, work, watch):
-                pass
+            self._run_all(work, watch)
         self._steps.lead(Command(Kind.END), None)
 
-    def _round(self, batches: list[_Batch], work: Work, watch: Watch) -> bool:
+    def _run_all(self, work: Work, watch: Watch) -> None:
+        batches = [Batch(number) for number in range(self._limits.micro_batches)]
+        while self._round(batches, work, watch):
+            pass
+
+    def _round(self, batches: list[Batch], work: Work, watch: Watch) -> bool:
         """One step of every micro-batch; False when all are idle."""
         busy = False
         for batch in batches:
@@ -137,26 +116,22 @@ class Leader:
             watch.stepped(sum(len(row.generated) for one in batches for row in one.live))
         return busy
 
-    def _next(self, batch: _Batch, work: Work) -> Command | None:
+    def _next(self, batch: Batch, work: Work) -> Command | None:
         """New rows first, because an empty slot is time lost; then one token for every row."""
         if batch.partial is not None:
             return self._command(batch, [batch.partial], [batch.slots.index(batch.partial)], [])
         new = [Row(request, self._tokens) for request in self._admit(batch, work)]
-        slots = []
-        for row in new:
-            slot = batch.slots.index(None) if None in batch.slots else len(batch.slots)
-            batch.slots[slot : slot + 1] = [row]
-            slots.append(slot)
+        slots = [batch.put(row) for row in new]
         if not new:
             self._give_way(batch)
-        moves = _close_gaps(batch)
+        moves = batch.close_gaps()
         if not batch.slots:
             batch.rows = batch.columns = 0
             return None
         self._make_room(batch)
         return self._command(batch, new, slots, moves)
 
-    def _command(self, batch: _Batch, new: list[Row], slots: list[int], moves: list[tuple[int, int]]) -> Command:
+    def _command(self, batch: Batch, new: list[Row], slots: list[int], moves: list[tuple[int, int]]) -> Command:
         rows = batch.sent_rows = new or batch.live
         places = [row.length if new else row.length - 1 for row in rows]
         start, piece = batch.computed, self._limits.prefill_tokens
@@ -179,7 +154,7 @@ class Leader:
             moves=moves,
         )
 
-    def _admit(self, batch: _Batch, work: Work) -> list[Request]:
+    def _admit(self, batch: Batch, work: Work) -> list[Request]:
         live = batch.live
         if self._alone:  # one of these made a step fail; whose fault it was shows when each runs by itself
             return [] if live else [self._alone.popleft()]
@@ -195,8 +170,8 @@ class Leader:
             count = len(live) + len(admitted) + 1
             full = limits.kv_tokens is not None and count * _rounded(longest + COLUMN_STEP) > limits.kv_tokens
             computed = (len(admitted) + 1) * widest
-            wide = computed > limits.prefill_tokens or computed - used > MOST_PADDING
-            if count > 1 and (full or (admitted and wide)):
+            much = computed > limits.prefill_tokens or computed - used > MOST_PADDING
+            if count > 1 and (full or (admitted and much)):
                 self._again.appendleft(request)
                 break
             admitted.append(request)
@@ -206,7 +181,7 @@ class Leader:
         taken = [] if self._wide else work.take(1)
         return taken[0] if taken else None
 
-    def _give_way(self, batch: _Batch) -> None:
+    def _give_way(self, batch: Batch) -> None:
         """Where the cache gets too small for all rows to grow, the youngest begin again later."""
         kv_tokens = self._limits.kv_tokens
         while kv_tokens is not None and len(live := batch.live) > 1:
@@ -216,7 +191,7 @@ class Leader:
             batch.remove(youngest)
             self._again.appendleft(youngest.request)
 
-    def _make_room(self, batch: _Batch) -> None:
+    def _make_room(self, batch: Batch) -> None:
         live, kv_tokens = batch.live, self._limits.kv_tokens
         needed, most = max(row.length for row in live), max(row.longest for row in live)
         crowded = kv_tokens is not None and max(batch.rows, len(live)) * batch.columns > kv_tokens
@@ -228,7 +203,7 @@ class Leader:
             batch.rows = max(len(live), min(self._limits.rows, fitting))
         batch.rows = max(batch.rows, len(live))
 
-    def _input(self, command: Command, batch: _Batch) -> torch.Tensor:
+    def _input(self, command: Command, batch: Batch) -> torch.Tensor:
         """(rows, width) tokens: prompts or a piece, filled up on the right, or the last token of each row."""
         if command.kind is Kind.DECODE:
             return torch.tensor([[row.generated[-1]] for row in batch.sent_rows])
@@ -238,7 +213,7 @@ class Leader:
             tokens[index, : len(ids)] = torch.tensor(ids)
         return tokens
 
-    def _take_tokens(self, batch: _Batch, work: Work) -> None:
+    def _take_tokens(self, batch: Batch, work: Work) -> None:
         chosen = self._receive(len(batch.sent_rows)) if batch.chosen is None else batch.chosen
         more = batch.sent is not None and batch.sent.more
         batch.sent, batch.chosen = None, None
@@ -258,7 +233,7 @@ class Leader:
                 batch.remove(row)
                 work.tell(row.request, row.answer((REDONE,) if self._wide else ()))
 
-    def _after_out_of_memory(self, batch: _Batch, work: Work) -> None:
+    def _after_out_of_memory(self, batch: Batch, work: Work) -> None:
         """Half the rows from now on; those beyond begin again. A row that does not fit alone is given up."""
         live = batch.live
         batch.partial, batch.computed = None, 0
@@ -274,7 +249,7 @@ class Leader:
                 batch.remove(row)
                 self._again.appendleft(row.request)
 
-    def _after_error(self, batch: _Batch, work: Work, error: Exception) -> None:
+    def _after_error(self, batch: Batch, work: Work, error: Exception) -> None:
         if "CUDA error" in str(error):
             raise DeviceError("deviceFailed", f"The GPU failed: {short(error)} Run the job again.") from error
         if not self._by_itself:
@@ -285,20 +260,6 @@ class Leader:
             work.tell(live[0].request, failed(live[0].request, "generation_failed", short(error)))
         else:
             self._alone.extend(row.request for row in live)
-
-
-def _close_gaps(batch: _Batch) -> list[tuple[int, int]]:
-    """Moves the last rows into the gaps; returns (from, to) of each."""
-    moves = []
-    while batch.slots and batch.slots[-1] is None:
-        batch.slots.pop()
-    while None in batch.slots:
-        target = batch.slots.index(None)
-        moves.append((len(batch.slots) - 1, target))
-        batch.slots[target] = batch.slots.pop()
-        while batch.slots and batch.slots[-1] is None:
-            batch.slots.pop()
-    return moves
 
 
 def _rounded(columns: int) -> int:

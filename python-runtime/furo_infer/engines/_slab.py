@@ -35,7 +35,7 @@ class LayerShape:
     window: int | None
 
 
-class SlabCache(Cache):  # type: ignore[misc]
+class SlabCache(Cache):  # type: ignore[misc]  # transformers comes without types
     """What transformers calls a cache: each attention layer hands its new keys and values to `update`."""
 
     def __init__(self, layers: Sequence[LayerShape], dtype: torch.dtype, device: torch.device) -> None:
