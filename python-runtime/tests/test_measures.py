@@ -45,7 +45,7 @@ def test_rank_0_learns_the_measures_of_the_others(monkeypatch: pytest.MonkeyPatc
         wait_for(lambda: len(first.measures()) == 2, 5)
         assert first.measures() == [Measures(3, 0, 0.125), Measures(4, 1, 0.25)]
     finally:
-        second.close()
+        second.leave(0)  # its thread must not outlive the store
 
 
 def test_idle_is_the_time_outside_of_steps() -> None:
