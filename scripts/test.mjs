@@ -148,14 +148,17 @@ async function vitest(project, env) {
 async function pytest(env) {
   const python = env.FURO_TEST_PYTHON;
   const cwd = join(root, 'python-runtime');
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = { passed: 0, failed: 0, skipped: 0, failures: [], skippedNames: [] };
   for (const args of [
     ['ruff', 'check', '.'],
     ['mypy', '--strict', 'furo_infer'],
   ]) {
     const { code, output: text } = await run(python, ['-m', ...args], { cwd, check: false });
     console.log(`${code === 0 ? '✓' : '✗'} ${args[0]}`);
-    if (code !== 0) console.log(text);
+    if (code !== 0) {
+      console.log(text);
+      counts.failures.push(`${args[0]}\n${text}`);
+    }
     counts[code === 0 ? 'passed' : 'failed'] += 1;
   }
   const oldest = await setUpOldestTransformers(python, log);
@@ -172,13 +175,15 @@ async function pytest(env) {
 
 async function pytestRun(python, files, env, counts) {
   let tail = '';
-  const { code } = await run(python, ['-m', 'pytest', '-q', '-rs', ...files], {
+  const { code } = await run(python, ['-m', 'pytest', '-q', '-rfEs', ...files], {
     cwd: join(root, 'python-runtime'),
     env,
     check: false,
     onLine: (line) => {
       console.log(line);
       tail = line;
+      if (/^(FAILED|ERROR) tests/.test(line)) counts.failures.push(line);
+      if (line.startsWith('SKIPPED [')) counts.skippedNames.push(line);
     },
   });
   const count = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(tail)?.[1] ?? 0);

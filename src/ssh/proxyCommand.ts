@@ -56,7 +56,16 @@ export class ProxyCommand extends Duplex {
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
     this.#child.stdin.write(bytes, (error) => {
-      done(error ?? undefined);
+      if (!error || this.#exit !== undefined) {
+        done(error ?? undefined);
+        return;
+      }
+      // It reads no more, so it is about to end: its last words tell more than a broken pipe.
+      const limit = setTimeout(() => this.#child.kill('SIGKILL'), KILL_AFTER_MS);
+      this.#child.once('close', () => {
+        clearTimeout(limit);
+        done(error);
+      });
     });
   }
 

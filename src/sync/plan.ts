@@ -103,11 +103,8 @@ function withRemoteMode(file: HashedFile, remote: RemoteFact | undefined): Hashe
 /** What the manifest records and is still so, and what an upload that was cut has left whole. */
 function* ourFiles({ manifest, remote }: PlanInput): Generator<[string, ManifestFile]> {
   for (const [path, fact] of remote) {
-    const entry = manifest.files.get(path);
-    const pending = manifest.pending.get(path);
-    if (entry && isRecorded(entry, fact)) yield [path, entry];
-    else if (pending && pending.sha256 === fact.sha256)
-      yield [path, { ...pending, remoteMtimeSeconds: fact.mtimeSeconds }];
+    const entry = ourEntry(path, fact, manifest);
+    if (entry) yield [path, entry];
   }
 }
 
@@ -143,7 +140,7 @@ function decide(file: HashedFile, input: PlanInput): Step {
   if (entry && isRecorded(entry, remote))
     return isSame ? { entry: entryFor(file, remote) } : { isUpload: true };
   if (remote.sha256 === file.sha256) return { entry: entryFor(file, remote) };
-  if (isOurs(file.path, remote, input)) return { isUpload: true };
+  if (ourEntry(file.path, remote, input.manifest)) return { isUpload: true };
   // Not what we left there. Edited there only: it wins. Edited here too, or never ours: both survive.
   if (entry && isSame) return { carry: entry, kept: { why: 'changedRemotely' } };
   const copy = copyName(file.path, remote.mtimeSeconds);
@@ -153,30 +150,30 @@ function decide(file: HashedFile, input: PlanInput): Step {
 function planRemovals(input: PlanInput): Pick<SyncPlan, 'removals' | 'kept' | 'carried'> {
   const here = new Set(input.local.map((file) => file.path));
   const ours = new Set([...input.manifest.files.keys(), ...input.manifest.pending.keys()]);
-  const removals: string[] = [];
+  const gone = new Map<string, ManifestFile>();
   const kept: KeptFile[] = [];
   for (const path of ours) {
     const remote = input.remote.get(path);
     if (here.has(path) || !remote || input.isExcluded(path)) continue;
-    if (remote.kind === 'file' && isOurs(path, remote, input)) removals.push(path);
+    const entry = ourEntry(path, remote, input.manifest);
+    if (entry) gone.set(path, entry);
     else kept.push({ path, why: 'changedRemotely' });
   }
+  const removals = [...gone.keys()];
   if (input.areRemovalsConfirmed === true || removals.length <= maxRemovals(ours.size))
     return { removals, kept, carried: new Map() };
-  const carried = new Map<string, ManifestFile>();
-  for (const path of removals) {
-    const entry = input.manifest.files.get(path) ?? input.manifest.pending.get(path);
-    if (entry) carried.set(path, entry);
-    kept.push({ path, why: 'manyRemovals' });
-  }
-  return { removals: [], kept, carried };
+  for (const path of removals) kept.push({ path, why: 'manyRemovals' });
+  return { removals: [], kept, carried: gone };
 }
 
-/** The remote file is what we left there, or what an upload that was cut may have left. */
-function isOurs(path: string, remote: RemoteFact, { manifest }: PlanInput): boolean {
+/** Of a remote file that is what we left there, or what an upload that was cut may have left. */
+function ourEntry(path: string, remote: RemoteFact, manifest: Manifest): ManifestFile | undefined {
+  if (remote.kind !== 'file') return undefined;
   const entry = manifest.files.get(path);
-  if (entry && isRecorded(entry, remote)) return true;
-  return remote.sha256 !== undefined && manifest.pending.get(path)?.sha256 === remote.sha256;
+  if (entry && isRecorded(entry, remote)) return entry;
+  const pending = manifest.pending.get(path);
+  if (!pending || pending.sha256 !== remote.sha256) return undefined;
+  return { ...pending, remoteMtimeSeconds: remote.mtimeSeconds };
 }
 
 function isRecorded(entry: ManifestFile, remote: RemoteFact): boolean {

@@ -1,5 +1,6 @@
 // Jump hosts and proxy commands through real OpenSSH servers, set up in an ssh configuration that `ssh` itself uses, too.
 import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { silentLogger } from '../../src/base/log';
 import { checkConnection, routeOf } from '../../src/jobs/connectionCheck';
 import { SshConnection, type SshConnectionOptions } from '../../src/ssh/connection';
 import { LoginBudget } from '../../src/ssh/loginBudget';
+import { ProxyCommand } from '../../src/ssh/proxyCommand';
 import type { SshPrompts } from '../../src/ssh/prompts';
 import { resolveEndpoint } from '../../src/ssh/sshConfig';
 import {
@@ -255,6 +257,16 @@ describe('a proxy command', () => {
       reason: 'proxyCommandFailed',
       values: { host: '127.0.0.1', detail: 'no route for 127.0.0.1, exit status 3' },
     });
+  });
+
+  it('has said its last words when writing to it fails', async () => {
+    const words = 'exec 0<&-; echo deaf; sleep 0.3; echo gone >&2; exit 3';
+    const wire = new ProxyCommand(`sh -c '${words}'`);
+    await once(wire, 'data');
+    const failed = once(wire, 'error');
+    wire.write('hello');
+    await failed;
+    expect(wire.lastWords).toBe('gone, exit status 3');
   });
 
   it.each(['', 'trap "" HUP; '])(

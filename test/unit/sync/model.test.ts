@@ -178,7 +178,7 @@ const steps = [
 ];
 
 it('never loses what people wrote there, never leaves a torn file, and syncs twice to nothing', async () => {
-  const wanted = isSoak ? 10_000 : 1_500;
+  const wanted = isSoak ? 100_000 : 10_000;
   Step.count = 0;
   while (Step.count < wanted)
     await fc.assert(

@@ -58,6 +58,21 @@ it.each([
   expect(plan(without(allowed + 1), paths, remote, true).removals).toHaveLength(allowed + 1);
 });
 
+it('asks about as many removals after a no as before, of what a cut upload left too', () => {
+  const paths = Array.from({ length: 6 }, (_, index) => `f${index}`);
+  const sha256 = 'c'.repeat(64);
+  const remote = new Map(paths.map((path) => [path, { ...there, sha256 }]));
+  const pending = new Map(paths.map((path) => [path, { ...entry, sha256, remoteMtimeSeconds: 1 }]));
+  const input = { local: [], remote, isExcluded: () => false };
+  const first = planSync({ ...input, manifest: { files: new Map(), pending } });
+  const files = new Map(first.carried);
+  const second = planSync({ ...input, manifest: { files, pending: new Map() } });
+  for (const { kept, removals } of [first, second]) {
+    expect(kept.map(({ why }) => why)).toEqual(paths.map(() => 'manyRemovals'));
+    expect(removals).toEqual([]);
+  }
+});
+
 it('keeps the executable bit that is set there when the file comes from Windows', () => {
   const remote = new Map([['tool', { ...there, mode: 0o700 }]]);
   const sha256 = 'b'.repeat(64);
