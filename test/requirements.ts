@@ -3,6 +3,9 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, it } from 'vitest';
+import { editorObstacle } from '../scripts/steps/codeServer.mjs';
+
+export const chromiumPath = process.env['FURO_CHROMIUM'] ?? '/usr/bin/chromium';
 
 /** Each need with how a person reads it and how it is found. */
 const needs = {
@@ -20,6 +23,11 @@ const needs = {
   model: {
     words: 'the small model of npm test (FURO_TEST_MODEL)',
     isThere: () => process.env['FURO_TEST_MODEL'] !== undefined,
+  },
+  chromium: { words: `${chromiumPath} (FURO_CHROMIUM)`, isThere: () => existsSync(chromiumPath) },
+  editor: {
+    words: editorObstacle() ?? 'code-server',
+    isThere: () => editorObstacle() === undefined,
   },
 } as const;
 

@@ -1,14 +1,14 @@
 // The built results view in Chromium: what a person sees, types and presses, and what a hostile answer may not do.
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ResultRow } from '../../src/webview/rows';
+import { chromiumPath, requires } from '../requirements';
 import { plainHeader, post, ResultsSite, type OpenResults, type ShownResults } from './resultsPage';
 import { themes, type ThemeName } from './themes';
 import { english, japanese } from './words';
 
-const executablePath = process.env['FURO_CHROMIUM'] ?? '/usr/bin/chromium';
 const root = join(import.meta.dirname, '../..');
 const pictures = join(root, 'test-output/browser');
 
@@ -54,7 +54,7 @@ function manyRows(count: number): ResultRow[] {
   }));
 }
 
-describe.skipIf(!existsSync(executablePath) && process.env['CI'] !== 'true')('results view', () => {
+requires('chromium')('results view', () => {
   let browser: Browser;
   let site: ResultsSite;
   const opened: OpenResults[] = [];
@@ -63,7 +63,7 @@ describe.skipIf(!existsSync(executablePath) && process.env['CI'] !== 'true')('re
     mkdirSync(pictures, { recursive: true });
     site = await ResultsSite.start();
     const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'];
-    browser = await chromium.launch({ executablePath, args });
+    browser = await chromium.launch({ executablePath: chromiumPath, args });
   });
 
   afterAll(async () => {

@@ -8,14 +8,14 @@ import { describe, expect, it } from 'vitest';
 import { setUpCodeServer, type EditorName } from '../../scripts/steps/codeServer.mjs';
 import { pageAddress, startEditor, type RunningEditor } from '../../scripts/steps/startEditor.mjs';
 import { startSimulatedFuro } from '../../src/simulator/simulatedFuro';
+import { chromiumPath, missing } from '../requirements';
 import { vsixFile } from './globalSetup';
 import type { HostResult } from './host';
 import { sayMark } from './host/say';
 import { setStage, type Stage } from './host/stage.mjs';
-import { demoModel, workbenchObstacle } from './workbench';
+import { demoModel } from './workbench';
 
-const obstacle = workbenchObstacle();
-const chromiumPath = process.env['FURO_CHROMIUM'] ?? '/usr/bin/chromium';
+const obstacle = missing('chromium', 'editor');
 const isCi = process.env['CI'] === 'true';
 /** Start of the editor, its page and all tests; under load twice what it needs. */
 const runLimitMs = 240_000;
@@ -123,7 +123,7 @@ const writtenTests = readdirSync(hostFolder)
 for (const editorName of ['oldest', 'newest'] as const) {
   describe(`extension host of the ${editorName} VS Code`, async () => {
     if (obstacle !== undefined) {
-      it.skipIf(!isCi)('runs', () => {
+      it.skipIf(!isCi)(obstacle, () => {
         throw new Error(obstacle);
       });
       return;

@@ -1,12 +1,10 @@
 // The same way in Japanese and in a dark theme: what a person reads is Japanese, from the menu to the results.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, it } from 'vitest';
-import { Workbench, workbenchObstacle } from './workbench';
+import { afterAll, afterEach, beforeAll, it } from 'vitest';
+import { inWorkbench, Workbench } from './workbench';
 
-const obstacle = workbenchObstacle();
-
-describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japanese, dark', () => {
+inWorkbench('in Japanese, dark', () => {
   let workbench: Workbench;
 
   beforeAll(async () => {
@@ -34,30 +32,34 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
     const file = await workbench.unfold('data', 'few.jsonl');
     await file.click({ button: 'right' });
     await workbench.menuItem(/cx-single で実行/).waitFor();
-    await workbench.picture('ja-1-menu');
+    await workbench.pictures('ja-1-menu');
     await workbench.page.keyboard.press('Escape');
   });
 
   it('asks about the host key, runs the job and shows the answers in Japanese', async () => {
+    workbench.furo!.faults.set({ queueDelaySeconds: 6 });
     await workbench.choose(workbench.row('few.jsonl'), /cx-single で実行/);
     await workbench.page.locator('.monaco-dialog-box').getByText('SHA256:').waitFor();
     await workbench.pictures('ja-2-host-key');
     await workbench.page.keyboard.press('Enter');
     await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
+    await workbench.row(/few.*待機中/).waitFor({ timeout: 60_000 });
+    await workbench.row(/^待機中/).waitFor();
+    await workbench.pictures('ja-3-waiting');
     await workbench.row(/few.*実行中/).waitFor({ timeout: 60_000 });
-    await workbench.picture('ja-3-running');
+    await workbench.pictures('ja-4-running');
     await workbench.page.reload();
     await workbench.row(/few.*(実行中|完了)/).waitFor({ timeout: 60_000 });
-    await workbench.picture('ja-3-reloaded');
+    await workbench.pictures('ja-5-reloaded');
     await workbench.toast(/few.*12/).waitFor({ timeout: 120_000 });
-    await workbench.pictures('ja-4-ended');
+    await workbench.pictures('ja-6-ended');
     await workbench.page
       .locator('.notifications-toasts')
       .getByRole('button', { name: '結果を開く' })
       .click();
     const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
     await view.getByText(/q-0?1/).first().waitFor({ timeout: 30_000 });
-    await workbench.pictures('ja-5-results');
+    await workbench.pictures('ja-7-results');
   });
 
   it('previews the sync in Japanese, from the button of the Furo view', async () => {
@@ -68,13 +70,13 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
     const text = workbench.page.locator('.editor-instance .view-lines').first();
     await text.getByText(/同期のプレビューです/).waitFor({ timeout: 30_000 });
     await text.getByText(/a\.secret.*\.furoignore:1/).waitFor();
-    await workbench.picture('ja-6-preview-sync');
+    await workbench.picture('ja-8-preview-sync');
   });
 
   it('checks the connection in Japanese, and says why it is blocked', async () => {
     await workbench.checkConnection('Furo: 接続を診断', '信頼して接続', /すべて正常です/);
     await workbench.page.waitForTimeout(500);
-    await workbench.picture('ja-7-check');
+    await workbench.picture('ja-9-check');
     workbench.furo!.faults.set({ hostKey: 'other' });
     workbench.furo!.faults.cutConnections();
     const state = workbench.statusText(/ホスト鍵を拒否/);
@@ -90,6 +92,6 @@ describe.skipIf(obstacle !== undefined && process.env['CI'] !== 'true')('in Japa
       .first()
       .waitFor({ timeout: 30_000 });
     await workbench.page.waitForTimeout(500);
-    await workbench.picture('ja-8-check-failed');
+    await workbench.picture('ja-10-check-failed');
   });
 });

@@ -12,11 +12,10 @@ import {
 import { homedir, tmpdir } from 'node:os';
 import { join, posix, sep } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { editorObstacle, editors, setUpCodeServer } from '../../scripts/steps/codeServer.mjs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { editors, setUpCodeServer } from '../../scripts/steps/codeServer.mjs';
+import { requires } from '../requirements';
 import { root, vsixFile } from './globalSetup';
-
-const isSkipped = editorObstacle() !== undefined && process.env['CI'] !== 'true';
 
 /** Everything that may be in the package; what is not named here does not belong there. */
 const expectedFiles = [
@@ -79,9 +78,8 @@ it('lacks for plain `vsce package` only an address for the links of its pages', 
   }
 }, 60_000);
 
-describe.skipIf(isSkipped).each(['oldest', 'newest'] as const)(
-  'the VSIX in the %s VS Code',
-  (editorName) => {
+for (const editorName of ['oldest', 'newest'] as const)
+  requires('editor')(`the VSIX in the ${editorName} VS Code`, () => {
     const work = mkdtempSync(join(tmpdir(), 'furo-package-'));
     const extensions = join(work, 'extensions');
     let installed = '';
@@ -203,5 +201,4 @@ describe.skipIf(isSkipped).each(['oldest', 'newest'] as const)(
         for (const target of picturesOf(read(page)))
           expect(files, page).toContain(posix.normalize(posix.join(posix.dirname(page), target)));
     });
-  },
-);
+  });

@@ -1,7 +1,6 @@
 // A real VS Code workbench with the packed extension, a simulated Furo beside it and Chromium in front of it.
 import {
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -18,20 +17,16 @@ import {
   type Locator,
   type Page,
 } from 'playwright-core';
-import {
-  editorObstacle,
-  setUpCodeServer,
-  type EditorName,
-} from '../../scripts/steps/codeServer.mjs';
+import { setUpCodeServer, type EditorName } from '../../scripts/steps/codeServer.mjs';
 import { pageAddress, startEditor, type RunningEditor } from '../../scripts/steps/startEditor.mjs';
 import { settingsFor } from '../../src/cli/demo';
 import { startSimulatedFuro, type SimulatedFuro } from '../../src/simulator/simulatedFuro';
+import { chromiumPath, requires } from '../requirements';
 import { root, vsixFile } from './globalSetup';
 
 export const pictures = join(root, 'test-output', 'workbench');
 export const demoModel = 'HuggingFaceTB/SmolLM2-135M-Instruct';
 
-const chromiumPath = process.env['FURO_CHROMIUM'] ?? '/usr/bin/chromium';
 const chromiumSwitches = [
   '--no-sandbox',
   '--disable-gpu',
@@ -42,11 +37,8 @@ const chromiumSwitches = [
   '--disable-sync',
 ];
 
-/** Why these tests cannot run here, or undefined. With CI=true that is a failure. */
-export function workbenchObstacle(): string | undefined {
-  if (!existsSync(chromiumPath)) return `no ${chromiumPath}`;
-  return editorObstacle();
-}
+/** A `describe` for tests in a workbench. */
+export const inWorkbench = requires('chromium', 'editor');
 
 export interface WorkbenchOptions {
   readonly editor?: EditorName;

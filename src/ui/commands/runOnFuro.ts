@@ -7,7 +7,7 @@ import type { JobCenter } from '../../jobs/jobCenter';
 import { resolveRemoteFolder } from '../../jobs/remoteFolder';
 import type { SubmitPlan, SubmitStep } from '../../jobs/submit';
 import type { JobSettings, WorkflowJob } from '../../workflow/workflow';
-import { few, notesText } from '../../words/syncText';
+import { few, notesText, sizeText } from '../../words/syncText';
 import { chooseResources, chooseWork, clickedFile } from '../chooseWork';
 import { uiFailure } from '../failures';
 import type { JobOutput } from '../jobOutput';
@@ -160,7 +160,13 @@ function stepReporter(
     const { filesDone, filesTotal, bytesDone, bytesTotal } = step.progress;
     if (filesTotal === 0) return;
     const now = bytesTotal === 0 ? 100 : Math.floor((100 * bytesDone) / bytesTotal);
-    const message = vscode.l10n.t('syncing {0} of {1} files', filesDone, filesTotal);
+    const sizes = [sizeText(bytesDone), sizeText(bytesTotal)];
+    const message = vscode.l10n.t(
+      'syncing {0} of {1} files ({2} of {3})',
+      filesDone,
+      filesTotal,
+      ...sizes,
+    );
     progress.report({ message, increment: now - percent });
     percent = now;
   };
