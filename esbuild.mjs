@@ -49,7 +49,12 @@ const programs = [
     banner: { js: '#!/usr/bin/env node' },
   },
   { ...onNode, entryPoints: ['src/ssh/keyWorker.js'], outfile: 'dist/keyWorker.js' },
-  { ...onNode, entryPoints: ['src/simulator/simulatedFuro.ts'], outfile: 'dist/simulator.js' },
+  {
+    ...onNode,
+    entryPoints: ['src/simulator/simulatedFuro.ts'],
+    outfile: 'dist/simulator.js',
+    keepNames: true, // ssh2's server knows its sessions by the name of their class
+  },
   { ...shared, entryPoints: ['src/webview/main.ts'], outfile: 'dist/webview.js', target: 'es2022' },
 ]
   .filter((program) => existsSync(join(root, program.entryPoints[0])))

@@ -8,9 +8,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, type ConnectConfig } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { settingsFor } from '../../src/cli/demo';
+import { requires } from '../requirements';
 import { Bench, script, until } from '../unit/jobs/bench';
 
 const root = join(import.meta.dirname, '../..');
@@ -266,3 +270,45 @@ describe('a mistake', () => {
       });
   });
 });
+
+requires('python', 'model')('the simulated Furo as it is packed', () => {
+  it('lives on when a line breaks between the opening of a session and its command', async () => {
+    const { FURO_TEST_PYTHON: python = '', FURO_TEST_MODEL: model = '' } = process.env;
+    const places = ['--root', join(bench.root, 'served'), '--python', python, '--model', model];
+    const furo = start('demo', '--serve', ...places);
+    try {
+      await until(() => furo.stdout().includes('\n'));
+      const settings = JSON.parse(furo.stdout()) as Record<string, string | number>;
+      const at = (key: string) => String(settings[`furo.connection.${key}`]);
+      const login = {
+        host: at('host'),
+        port: Number(at('port')),
+        username: at('user'),
+        privateKey: readFileSync(at('identityFile')),
+      };
+      const cut = await loggedIn(login);
+      const { _protocol: wire } = cut as unknown as { _protocol: SessionOpener };
+      wire.session(0, 2 ** 20, 2 ** 15);
+      await delay(200);
+      cut.destroy();
+      await delay(200);
+      (await loggedIn(login)).end();
+    } finally {
+      furo.interrupt();
+    }
+    expect((await furo.done).code).not.toBe(1);
+  });
+});
+
+/** The part of ssh2 that opens a session and asks nothing of it yet, as no public call does. */
+interface SessionOpener {
+  session(channel: number, window: number, packet: number): void;
+}
+
+async function loggedIn(login: ConnectConfig): Promise<Client> {
+  const client = new Client();
+  client.on('error', () => undefined);
+  client.connect(login);
+  await once(client, 'ready');
+  return client;
+}
