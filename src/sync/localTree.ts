@@ -58,7 +58,7 @@ export async function readLocalTree(
   const walk = new Walk(root, rules, options);
   await walk.folder(root, '', { trail: [root] });
   const { files, skippedLinks, leftOut } = walk;
-  return { files, skippedLinks, leftOut };
+  return { files, skippedLinks, leftOut: leftOut.sort((a, b) => (a.path < b.path ? -1 : 1)) };
 }
 
 /** What the folders above say to what is below. */
@@ -91,13 +91,17 @@ class Walk {
     // Git follows no link here, and a folder of this name is no list of rules.
     const plain = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
     await this.#addRules(localFolder, path, new Set(plain));
-    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const sorted = entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    // All at once: a file alone waits for its disk or its network drive.
+    const looks = sorted.map((entry): (() => Promise<void>) => {
       const localPath = join(localFolder, entry.name);
       const below = path === '' ? entry.name : `${path}/${entry.name}`;
-      if (entry.isDirectory()) await this.#enter(localPath, below, above);
-      else if (entry.isSymbolicLink()) await this.#link(localPath, below, above);
-      else if (entry.isFile()) await this.#file(localPath, below, above);
-    }
+      if (entry.isFile()) return this.#file(localPath, below, above);
+      if (entry.isDirectory()) return () => this.#enter(localPath, below, above);
+      if (entry.isSymbolicLink()) return () => this.#link(localPath, below, above);
+      return () => Promise.resolve();
+    });
+    for (const take of looks) await take();
   }
 
   async #addRules(localFolder: string, path: string, names: ReadonlySet<string>): Promise<void> {
@@ -138,25 +142,29 @@ class Walk {
     const isCircle = above.trail.some((folder) => folder === target);
     if (target !== undefined && isInside && !isCircle) {
       if (isFolder) await this.#enter(target, path, above);
-      else if (found?.isFile()) await this.#file(target, path, above);
+      else if (found?.isFile()) await this.#file(target, path, above)();
     } else if (this.#judge(path, isFolder, above).isSent) this.skippedLinks.push(path);
   }
 
-  async #file(localPath: string, path: string, above: Above): Promise<void> {
+  /** Begins to look at a file; the result takes it in. */
+  #file(localPath: string, path: string, above: Above): () => Promise<void> {
     const verdict = this.#judge(path, false, above);
-    if (!verdict.isSent) return;
-    const found = await stat(localPath).catch(() => undefined);
-    // It vanished since the folder was read.
-    if (!found) return;
-    this.files.push({
-      path: this.#checkName(path),
-      localPath,
-      size: found.size,
-      mtimeMs: found.mtimeMs,
-      isExecutable: (found.mode & 0o111) !== 0,
-      verdict,
-    });
-    this.#weigh(path, found.size);
+    if (!verdict.isSent) return () => Promise.resolve();
+    const looking = stat(localPath).catch(() => undefined);
+    return async () => {
+      const found = await looking;
+      // It vanished since the folder was read.
+      if (!found) return;
+      this.files.push({
+        path: this.#checkName(path),
+        localPath,
+        size: found.size,
+        mtimeMs: found.mtimeMs,
+        isExecutable: (found.mode & 0o111) !== 0,
+        verdict,
+      });
+      this.#weigh(path, found.size);
+    };
   }
 
   /** The name as it will be there. Throws for one that no Linux file system can hold, and for two that become one. */
