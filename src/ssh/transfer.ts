@@ -40,7 +40,7 @@ export interface ReceivePart {
   /** Where in the remote file to begin. */
   readonly offset: number;
   readonly size: number;
-  /** Gets each part with its place counted from `offset`; parts come in any order. */
+  /** Gets each part with its place counted from `offset`, in any order; the bytes are its own until it has ended. */
   readonly take: (bytes: Buffer, at: number) => Promise<void>;
 }
 
@@ -75,8 +75,7 @@ export async function sendBytes(
 ): Promise<number> {
   let sent = 0;
   const range = { from: part.offset ?? 0, to: part.size };
-  await inChunks(lanes, range, steps.signal, async ({ session, handle }, { offset, length }) => {
-    const buffer = Buffer.allocUnsafe(length);
+  await inChunks(lanes, range, steps.signal, async ({ session, handle }, { offset, buffer }) => {
     const bytes = await part.source(buffer, offset);
     if (bytes > 0)
       await session.call((done: Done<undefined>) => {
@@ -86,7 +85,7 @@ export async function sendBytes(
       });
     sent += bytes;
     steps.onBytes?.(bytes);
-    return bytes === length;
+    return bytes === buffer.length;
   });
   return sent;
 }
@@ -99,30 +98,34 @@ export async function receiveBytes(
 ): Promise<number> {
   let end = part.size;
   const range = { from: 0, to: part.size };
-  await inChunks(lanes, range, steps.signal, async (lane, { offset, length }) => {
-    const bytes = await receiveChunk(lane, { offset: part.offset + offset, length }, steps);
-    if (bytes.length < length) end = Math.min(end, offset + bytes.length);
+  await inChunks(lanes, range, steps.signal, async (lane, { offset, buffer }) => {
+    const bytes = await receiveChunk(lane, { offset: part.offset + offset, buffer }, steps);
+    if (bytes.length < buffer.length) end = Math.min(end, offset + bytes.length);
     if (bytes.length > 0) await part.take(bytes, offset);
-    return bytes.length === length;
+    return bytes.length === buffer.length;
   });
   return end;
 }
 
 interface Chunk {
   readonly offset: number;
-  readonly length: number;
+  /** As long as the chunk. Used again for the next one, so that a large file leaves little to collect. */
+  readonly buffer: Buffer;
 }
 
-async function receiveChunk(lane: Lane, chunk: Chunk, steps: TransferSteps): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(chunk.length);
+async function receiveChunk(
+  lane: Lane,
+  { offset, buffer }: Chunk,
+  steps: TransferSteps,
+): Promise<Buffer> {
   let filled = 0;
   // A server may answer with less than was asked for at any time.
-  while (filled < chunk.length) {
+  while (filled < buffer.length) {
     steps.signal?.throwIfAborted();
-    const left = chunk.length - filled;
+    const left = buffer.length - filled;
     lane.session.widenWindow();
     const bytes = await lane.session.call((done: Done<number>) => {
-      lane.session.sftp.read(lane.handle, buffer, filled, left, chunk.offset + filled, done);
+      lane.session.sftp.read(lane.handle, buffer, filled, left, offset + filled, done);
     });
     if (bytes <= 0) break;
     filled += bytes;
@@ -142,13 +145,16 @@ async function inChunks(
   let isOver = false;
   const requestLoop = async (lane: Lane, isWanted: () => boolean): Promise<void> => {
     const chunkBytes = lane.session.chunkBytes;
+    let space: Buffer | undefined;
     while (next < range.to && !isOver && isWanted()) {
       const offset = next;
       next += chunkBytes;
       try {
         signal?.throwIfAborted();
         const length = Math.min(chunkBytes, range.to - offset);
-        if (!(await step(lane, { offset, length }))) isOver = true;
+        // Only the last chunk of a file is shorter than the ones before it.
+        space ??= Buffer.allocUnsafe(length);
+        if (!(await step(lane, { offset, buffer: space.subarray(0, length) }))) isOver = true;
       } catch (error) {
         isOver = true;
         throw error;

@@ -1,7 +1,6 @@
 // What local files hold: hashes, and scripts with Windows line ends as they must be on the machine. Knows nothing remote.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { syncFailure } from './failures';
@@ -15,6 +14,7 @@ const HASHERS = 8;
 /** A file changed so shortly before it was read may change again without a new time (git's "racily clean"). */
 const RACY_MS = 2_000;
 const MEGABYTE = 1024 * 1024;
+const PART_BYTES = MEGABYTE / 4;
 /** Git, too, calls a file binary that has a NUL in its first part. */
 const HEAD_BYTES = 8 * 1024;
 /** No script that a person wrote is longer. */
@@ -112,12 +112,23 @@ async function readContent(file: LocalFile, signal: AbortSignal | undefined): Pr
   }
 }
 
-/** A small file in one part: a stream with its buffer costs more than the bytes. */
+/** A small file in one part; of a large one each part is gone when the next one comes. */
 async function* partsOf(file: LocalFile): AsyncGenerator<Buffer> {
-  if (file.size < MEGABYTE) yield await readFile(file.localPath);
-  else
-    for await (const chunk of createReadStream(file.localPath, { highWaterMark: MEGABYTE }))
-      yield chunk as Buffer;
+  if (file.size < MEGABYTE) {
+    yield await readFile(file.localPath);
+    return;
+  }
+  const handle = await open(file.localPath);
+  try {
+    const buffer = Buffer.allocUnsafe(PART_BYTES);
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
 }
 
 /** The script without Windows line ends; undefined for what has none, is no script, or is binary. */
