@@ -20,6 +20,8 @@ import { tarParts, type TarMember } from './tarStream';
 const LARGE_BYTES = 256 * 1024;
 const APPLY_TIMEOUT_MS = 30 * 60_000;
 const STRAY_AGE_SECONDS = 600;
+/** What we put there is this much older than the machine's now: an edit there, however soon, has another time. */
+const SENT_AGE_SECONDS = 2;
 const PROGRESS_BYTES = 256 * 1024;
 const GZIP = { level: 1 };
 /** gzip is worth its time when it takes away this much of the beginning. */
@@ -85,10 +87,14 @@ export class BulkRun {
     };
   }
 
-  /** What is recorded at the end; the machine gives every file the time of its own listing. */
+  get #mtimeSeconds(): number {
+    return this.state.listing.nowSeconds - SENT_AGE_SECONDS;
+  }
+
+  /** What is recorded at the end. */
   #after(): Manifest {
-    const { plan, listing } = this.state;
-    const remoteMtimeSeconds = listing.nowSeconds;
+    const { plan } = this.state;
+    const remoteMtimeSeconds = this.#mtimeSeconds;
     const sent = plan.uploads.map(
       (file) => [file.path, { ...entryFor(file), remoteMtimeSeconds }] as const,
     );
@@ -124,7 +130,7 @@ export class BulkRun {
   async #archive(
     members: Iterable<TarMember>,
   ): Promise<{ stdin: AsyncIterable<Uint8Array>; packing: 'gzip' | 'plain' }> {
-    const parts = tarParts(members, this.state.listing.nowSeconds);
+    const parts = tarParts(members, this.#mtimeSeconds);
     const first = (await parts.next()).value as Buffer | undefined;
     const counted = this.#counted(first, parts);
     if (!first || gzipSync(first, GZIP).length > first.length * WORTHWHILE_RATIO)
@@ -166,7 +172,7 @@ export class BulkRun {
   }
 
   #texts(after: Manifest, swept: readonly string[]): Readonly<Record<string, string>> {
-    const { plan, tree, listing } = this.state;
+    const { plan, tree } = this.state;
     const input = { plan, tree, small: this.#small, parts: this.#parts };
     const moves = planMoves(input);
     const pending = new Map(plan.uploads.map((file) => [file.path, entryFor(file)]));
@@ -175,7 +181,7 @@ export class BulkRun {
       ...expectation(input, moves),
       pending: renderManifest({ files: plan.found, pending }),
       after: renderManifest(after),
-      moves: renderMoves(moves, { staging, mtimeSeconds: listing.nowSeconds, swept }),
+      moves: renderMoves(moves, { staging, mtimeSeconds: this.#mtimeSeconds, swept }),
     };
   }
 

@@ -1,6 +1,6 @@
 /**
  * Prints how long a sync takes beside the system's rsync, scp and tar, against Debian's sshd:
- * `node test/bench/sync/run.mjs [--runs 5] [--mib 1024] [--delays 0,50] [--work small,large]`.
+ * `node test/bench/sync/run.mjs [--runs 5] [--mib 1024] [--delays 0,50] [--work small,large] [--folder DIR]`.
  * A delay is a round trip in milliseconds between two network namespaces (needs root and /dev/net/tun); where these
  * cannot be made, a delaying TCP proxy stands in, which says less about large files.
  */
@@ -19,11 +19,12 @@ const { values } = parseArgs({
     mib: { type: 'string', default: '1024' },
     delays: { type: 'string', default: '0,50' },
     work: { type: 'string', default: 'small,large' },
+    // A memory disk, so that the line and the programs are measured; 10 GB need another one.
+    folder: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
   },
 });
 
-// Memory disks on both sides, so that the line and the programs are measured.
-const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'furo-bench-'));
+const folder = mkdtempSync(join(values.folder, 'furo-bench-'));
 const children = [];
 const netns = [];
 

@@ -77,7 +77,7 @@ describe.each(shells)('with %s as login shell', (shell) => {
       }),
       { numRuns: isSoak ? 3_400 : 40 },
     );
-  });
+  }, 600_000);
 
   it('takes names that a shell, tar or sha256sum would read in their own way', async () => {
     const names = [
