@@ -38,6 +38,8 @@ MOST_ROWS = 128
 
 
 class GenerateEngine:
+    """Any causal LM that transformers knows, on one device or spread over the GPUs of a node, in static batches."""
+
     leads = True
 
     def __init__(self, job: Job, allocation: Allocation) -> None:

@@ -24,6 +24,8 @@ TOKENS_DIFFER = "prompt_tokens_differ"
 
 
 class LmdeployEngine(ForeignEngine):
+    """One TurboMind pipeline over the GPUs of a node; it batches by itself."""
+
     name = "lmdeploy"
 
     def load(self) -> Loaded:

@@ -28,6 +28,8 @@ LEAST_TOP_P = 1e-6
 
 
 class VllmEngine(ForeignEngine):
+    """One vLLM over the GPUs of a node; it batches by itself."""
+
     name = "vllm"
 
     def load(self) -> Loaded:
