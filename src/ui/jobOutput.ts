@@ -24,6 +24,14 @@ export class JobOutput implements Disposable {
   async show(job: Job): Promise<void> {
     const isNew = !this.#channels.has(job.id);
     const channel = this.#channelOf(job);
+    if (isNew && job.phase.kind === 'waiting')
+      channel.appendLine(
+        vscode.l10n.t(
+          '{0} waits in the queue of {1}. What it prints appears here while it runs.',
+          job.name,
+          job.resourceGroup,
+        ),
+      );
     if (isNew && job.resultsFolder !== undefined && job.files)
       channel.append(await readOutput(join(job.resultsFolder, basename(job.files.stdout))));
     channel.show(true);

@@ -45,6 +45,8 @@ inWorkbench('in Japanese, dark', () => {
     await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
     await workbench.row(/few.*待機中/).waitFor({ timeout: 60_000 });
     await workbench.row(/^待機中/).waitFor();
+    const panel = workbench.page.locator('.part.panel');
+    await panel.getByText(/few.は.cx-single.のキューで待機しています/).waitFor();
     await workbench.pictures('ja-3-waiting');
     await workbench.row(/few.*実行中/).waitFor({ timeout: 60_000 });
     await workbench.pictures('ja-4-running');

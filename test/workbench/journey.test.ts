@@ -58,6 +58,8 @@ inWorkbench('a whole job in VS Code', () => {
     await workbench.page.locator('.activitybar').getByRole('tab', { name: 'Furo' }).click();
     await workbench.row(/questions.*waiting.*cx-single/).waitFor({ timeout: 30_000 });
     await workbench.row(/^Waiting/).waitFor();
+    const panel = workbench.page.locator('.part.panel');
+    await panel.getByText(/questions.waits.in.the.queue.of.cx-single/).waitFor();
     await workbench.pictures('3-waiting');
   });
 
