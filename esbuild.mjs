@@ -86,6 +86,18 @@ async function writeNotices(results) {
   await writeFile(join(root, 'dist/third-party-notices.txt'), parts.join('\n\n----\n\n'));
 }
 
+/**
+ * The README as stores and the editor's own page show it. Pictures and links to files of the repository need its
+ * address, and `package.json` names none yet: they are left out.
+ */
+async function writeStorePage() {
+  const text = await readFile(join(root, 'README.md'), 'utf8');
+  const page = text
+    .replace(/^!?\[[^\]]*\]\((?!\w+:)[^)]*\)\n\n/gm, '')
+    .replace(/\[([^\]]*)\]\((?!\w+:|#)[^)]*\)/g, '$1');
+  await writeFile(join(root, 'dist/README.md'), page);
+}
+
 async function firstText(folder, names) {
   for (const name of names) {
     const text = await readFile(join(root, folder, name), 'utf8').catch(() => undefined);
@@ -110,5 +122,6 @@ if (watch) {
   const results = await Promise.all(programs.map((program) => build(program)));
   await chmod(join(root, 'dist/cli.js'), 0o755);
   await writeNotices(results);
+  await writeStorePage();
   printSizes(results);
 }

@@ -8,16 +8,10 @@ import { run } from './process.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
-/**
- * Without an address of the repository vsce can neither check nor rewrite the links of the README. This one switch
- * cannot stand in package.json: vsce's own default goes before it.
- */
-const switches = ['--no-rewrite-relative-links'];
-
 /** @returns what vsce printed */
 export async function pack(file) {
   const vsce = join(root, 'node_modules', '@vscode', 'vsce', 'vsce');
-  const { output } = await run(process.execPath, [vsce, 'package', ...switches, '--out', file], {
+  const { output } = await run(process.execPath, [vsce, 'package', '--out', file], {
     cwd: root,
   });
   return output;
