@@ -88,14 +88,15 @@ async function writeNotices(results) {
 
 /**
  * The README as stores and the editor's own page show it. Pictures and links to files of the repository need its
- * address, and `package.json` names none yet: they are left out.
+ * address: as long as `package.json` names none, they are left out.
  */
 async function writeStorePage() {
   const text = await readFile(join(root, 'README.md'), 'utf8');
+  const { repository } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   const page = text
-    .replace(/^!?\[[^\]]*\]\((?!\w+:)[^)]*\)\n\n/gm, '')
-    .replace(/\[([^\]]*)\]\((?!\w+:|#)[^)]*\)/g, '$1');
-  await writeFile(join(root, 'dist/README.md'), page);
+    .replace(/^!?\[[^\]]*\]\((?!\w+:|#)[^)]*\)\n\n/gm, '')
+    .replace(/!?\[([^\]]*)\]\((?!\w+:|#)[^)]*\)/g, '$1');
+  await writeFile(join(root, 'dist/README.md'), repository ? text : page);
 }
 
 async function firstText(folder, names) {

@@ -7,6 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          setupFiles: ['test/unit/fixedSeed.ts'],
           testTimeout: 20_000,
           hookTimeout: 60_000,
         },

@@ -1,7 +1,7 @@
 /**
  * `npm test`: sets up what is missing and runs every level of tests; `npm test -- unit python` runs some of them.
  * With CI=true a skipped test is a failure. `npm run soak` runs the levels that have generated cases with all of them,
- * for hours; `npm test` runs a bounded share. Imports nothing that is installed, because it installs.
+ * in about 40 minutes; `npm test` runs a bounded share. Imports nothing that is installed, because it installs.
  */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -175,6 +175,7 @@ async function pytest(env) {
 
 async function pytestRun(python, files, env, counts) {
   let tail = '';
+  const named = counts.failures.length;
   const { code } = await run(python, ['-m', 'pytest', '-q', '-rfEs', ...files], {
     cwd: join(root, 'python-runtime'),
     env,
@@ -186,6 +187,8 @@ async function pytestRun(python, files, env, counts) {
       if (line.startsWith('SKIPPED [')) counts.skippedNames.push(line);
     },
   });
+  if (code !== 0 && counts.failures.length === named)
+    counts.failures.push(`pytest ended with ${code}: ${tail}`);
   const count = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(tail)?.[1] ?? 0);
   counts.passed += count('passed');
   counts.skipped += count('skipped');

@@ -5,6 +5,8 @@ import { accountHome } from './configFile';
 
 /** Enough for the last words of a command that fails. */
 const STDERR_LIMIT = 2_000;
+/** Between the end of reading and the last words; what the command started may hold its pipes for longer. */
+const LAST_WORDS_MS = 2_000;
 /** For a command that does not mind being hung up on. */
 const KILL_AFTER_MS = 2_000;
 
@@ -60,12 +62,14 @@ export class ProxyCommand extends Duplex {
         done(error ?? undefined);
         return;
       }
-      // It reads no more, so it is about to end: its last words tell more than a broken pipe.
-      const limit = setTimeout(() => this.#child.kill('SIGKILL'), KILL_AFTER_MS);
-      this.#child.once('close', () => {
+      // It reads no more, so most likely it ends: its last words tell more than a broken pipe.
+      const tell = (): void => {
         clearTimeout(limit);
+        this.#child.off('close', tell);
         done(error);
-      });
+      };
+      const limit = setTimeout(tell, LAST_WORDS_MS);
+      this.#child.once('close', tell);
     });
   }
 

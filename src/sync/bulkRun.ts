@@ -20,7 +20,10 @@ import { tarParts, type TarMember } from './tarStream';
 const LARGE_BYTES = 256 * 1024;
 const APPLY_TIMEOUT_MS = 30 * 60_000;
 const STRAY_AGE_SECONDS = 600;
-/** What we put there is this much older than the machine's now: an edit there, however soon, has another time. */
+/**
+ * What we put there is this much older than the machine's now, so that an edit there in the same second has another
+ * time, as long as the clock of its file system is less than that behind. A build there must be so much older, too.
+ */
 const SENT_AGE_SECONDS = 2;
 const PROGRESS_BYTES = 256 * 1024;
 const GZIP = { level: 1 };

@@ -1,4 +1,5 @@
 // The files of the local project that belong on the machine, and what is left out by which rule. Knows nothing remote.
+import type { Dirent } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { syncFailure } from './failures';
@@ -44,6 +45,8 @@ export interface WalkOptions {
 }
 
 const MEGABYTE = 1024 * 1024;
+/** Files of a folder looked at before it is their turn; the limits stop a huge folder at its first files too many. */
+const LOOKS_AHEAD = 32;
 
 /** Walks the folder and fills `rules` from the ignore files on the way. */
 export async function readLocalTree(
@@ -92,16 +95,23 @@ class Walk {
     const plain = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
     await this.#addRules(localFolder, path, new Set(plain));
     const sorted = entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-    // All at once: a file alone waits for its disk or its network drive.
-    const looks = sorted.map((entry): (() => Promise<void>) => {
-      const localPath = join(localFolder, entry.name);
-      const below = path === '' ? entry.name : `${path}/${entry.name}`;
-      if (entry.isFile()) return this.#file(localPath, below, above);
-      if (entry.isDirectory()) return () => this.#enter(localPath, below, above);
-      if (entry.isSymbolicLink()) return () => this.#link(localPath, below, above);
-      return () => Promise.resolve();
-    });
-    for (const take of looks) await take();
+    // Some ahead: a file alone waits for its disk or its network drive.
+    const started: (() => Promise<void>)[] = [];
+    for (const entry of sorted) {
+      if (started.length === LOOKS_AHEAD) await started.shift()?.();
+      started.push(this.#start(entry, localFolder, path, above));
+    }
+    for (const take of started) await take();
+  }
+
+  /** Begins to look at an entry of a folder; the result takes it in. */
+  #start(entry: Dirent, localFolder: string, path: string, above: Above): () => Promise<void> {
+    const localPath = join(localFolder, entry.name);
+    const below = path === '' ? entry.name : `${path}/${entry.name}`;
+    if (entry.isFile()) return this.#file(localPath, below, above);
+    if (entry.isDirectory()) return () => this.#enter(localPath, below, above);
+    if (entry.isSymbolicLink()) return () => this.#link(localPath, below, above);
+    return () => Promise.resolve();
   }
 
   async #addRules(localFolder: string, path: string, names: ReadonlySet<string>): Promise<void> {
@@ -146,12 +156,12 @@ class Walk {
     } else if (this.#judge(path, isFolder, above).isSent) this.skippedLinks.push(path);
   }
 
-  /** Begins to look at a file; the result takes it in. */
   #file(localPath: string, path: string, above: Above): () => Promise<void> {
     const verdict = this.#judge(path, false, above);
     if (!verdict.isSent) return () => Promise.resolve();
     const looking = stat(localPath).catch(() => undefined);
     return async () => {
+      this.options.signal?.throwIfAborted();
       const found = await looking;
       // It vanished since the folder was read.
       if (!found) return;

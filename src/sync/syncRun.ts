@@ -128,6 +128,7 @@ export class SyncRun {
       }),
     );
     const found = await files.stat(target, signal);
+    // An edit there of the same size in the very second of this time is not seen.
     // Without its time the entry stays doubtful, and the next run compares the content.
     const isWhole = found?.kind === 'file' && found.size === file.size;
     this.#uploaded.set(file.path, entryFor(file, isWhole ? found : undefined));

@@ -5,7 +5,7 @@
  * milliseconds through a delaying TCP proxy. Needs `npm run build`.
  */
 import { execFile, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -37,8 +37,8 @@ async function startFuro() {
   const child = spawn(process.execPath, [program, 'demo', '--serve', ...places], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [line] = await new Promise((resolve, reject) => {
-    createInterface({ input: child.stdout }).once('line', (text) => resolve([text]));
+  const line = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).once('line', resolve);
     child.once('exit', () => reject(new Error('the simulated Furo ended at once')));
   });
   return { child, ...JSON.parse(line) };
@@ -74,14 +74,19 @@ function makeProject() {
   }
 }
 
+function filesIn(folder) {
+  const all = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return all.filter((entry) => entry.isFile()).length;
+}
+
 /** The settings of `furo` and the trusted key for this port. */
 function configure({ knownHostsLine, ...settings }, port) {
-  const values = { ...settings, 'furo.connection.port': port };
+  const own = { ...settings, 'furo.connection.port': port };
   mkdirSync(config, { recursive: true });
-  writeFileSync(join(config, 'settings.json'), JSON.stringify(values));
+  writeFileSync(join(config, 'settings.json'), JSON.stringify(own));
   const line = knownHostsLine.replace(/:\d+/, `:${port}`);
   for (const name of ['known_hosts', 'trusted']) writeFileSync(join(config, name), `${line}\n`);
-  return values;
+  return own;
 }
 
 async function measure(settings) {
@@ -136,7 +141,7 @@ try {
   furo = child;
   makeProject();
   console.log(
-    `| one edited file of ${values.files}, to "submitted" | round trip | median | ours x |`,
+    `| one edited file of ${filesIn(project)}, to "submitted" | round trip | median | ours x |`,
   );
   console.log('|---|---|---|---|');
   for (const delay of values.delays.split(',').map(Number)) {

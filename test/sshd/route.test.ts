@@ -269,6 +269,15 @@ describe('a proxy command', () => {
     expect(wire.lastWords).toBe('gone, exit status 3');
   });
 
+  it('is not waited for when something that it started holds its pipes', async () => {
+    const wire = new ProxyCommand(`sh -c 'sleep 12 & exec 0<&-; echo deaf; sleep 0.2; exit 3'`);
+    await once(wire, 'data');
+    const [failed, start] = [once(wire, 'error'), performance.now()];
+    wire.write('hello');
+    await failed;
+    expect(performance.now() - start).toBeLessThan(6_000);
+  });
+
   it.each(['', 'trap "" HUP; '])(
     'is killed when it hangs and the attempt is given up: %s',
     async (first) => {

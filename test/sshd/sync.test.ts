@@ -131,6 +131,7 @@ for (const isSftpOnly of [false, true])
       expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('edited there');
     });
 
+    // Over SFTP alone files keep the second in which they were written.
     if (!isSftpOnly)
       it('sees an edit there in the second of the sync, of the same size', async () => {
         for (const text of ['one', 'two', 'six']) {

@@ -19,15 +19,14 @@ const program = `
 `;
 
 /**
- * Stands in for desktop VS Code, which none of these computers has: installs nothing, writes down its words, keeps its
+ * Stands in for desktop VS Code: installs nothing, writes down its words, keeps its
  * id in code.lock as the main process does, and stays until it is ended.
  */
 const desktopCode = `#!/bin/bash
-echo "$*" >>"$FURO_STUB_LOG"
-[ "$1" = --version ] && exit 0
-case "$*" in *--install-extension*) exit 0;; esac
-echo $$ >"$2/code.lock"
 trap 'echo ended >>"$FURO_STUB_LOG"; exit 0' TERM
+case "$*" in --version|*--install-extension*) echo "$*" >>"$FURO_STUB_LOG"; exit 0;; esac
+echo $$ >"$2/code.lock"
+echo "$*" >>"$FURO_STUB_LOG"
 while :; do sleep 0.1; done
 `;
 

@@ -197,7 +197,8 @@ for (const editorName of ['oldest', 'newest'] as const)
         expect(part.split('\n').length, part.slice(0, 60)).toBeGreaterThan(8);
     });
 
-    it('has a page without links that need an address of the repository', () => {
+    it('has a page without links that need an address of the repository, as there is none', () => {
+      expect(JSON.parse(read('package.json'))).not.toHaveProperty('repository');
       const page = read('readme.md');
       expect(page).toContain('# Furo Workflows');
       expect(page).toContain('environment-furo.yml');

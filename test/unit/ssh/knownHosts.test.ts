@@ -160,7 +160,7 @@ describe('generated files', () => {
           expect(new Set(knownKeyTypes(parsed, host))).toEqual(new Set(types));
         }
       }),
-      { numRuns: runs, ...(!isSoak && { seed: 4 }) },
+      { numRuns: runs },
     );
     // Every kind of verdict has to come up, else this shows less than it says.
     expect(Object.values(seen).every((count) => count > 1)).toBe(true);
