@@ -95,7 +95,7 @@ fi
 cd ${quote(run)} || exit 73
 : > alive
 setsid sh ./set-up.sh > log 2>&1 < /dev/null &
-echo "$(hostname) $!" > owner
+echo "$(hostname) $!" > owner.start && mv owner.start owner
 echo "running="${quote(run)}
 `;
 }
@@ -121,7 +121,7 @@ export function workerScript(
 ): string {
   return `${functions(name)}
 cd ${quote(run)} || exit 73
-echo "$(hostname) $$" > owner
+echo "$(hostname) $$" > owner.new && mv owner.new owner # who asks at this moment must read one of them
 finish() {
   rm -rf tmp
   [ "$1" = done ] || rm -rf env
