@@ -42,6 +42,15 @@ describe('a computer without', () => {
     for (const { fullName } of tests) expect(fullName).toContain('(needs /usr/sbin/sshd');
   }, 60_000);
 
+  it('Chromium skips the page of results and says what is missing', () => {
+    const env = { FURO_TEST_WITHOUT: 'chromium' };
+    const { code, told } = run('browser', ['test/browser/results.test.ts'], env);
+    const tests = testsOf(told);
+    expect([code, told.numFailedTests, told.numPassedTests]).toEqual([0, 0, 0]);
+    expect(tests.length).toBeGreaterThan(20);
+    for (const { fullName } of tests) expect(fullName).toContain('(FURO_CHROMIUM)');
+  }, 60_000);
+
   it('root, ip or mpirun fails with CI=true and names them', () => {
     const files = ['test/e2e/examples.test.ts', 'test/e2e/manyNodes.test.ts'];
     const env = { FURO_TEST_WITHOUT: 'root,ip,mpirun,python', CI: 'true' };
