@@ -94,10 +94,9 @@ class Walk {
     // Git follows no link here, and a folder of this name is no list of rules.
     const plain = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
     await this.#addRules(localFolder, path, new Set(plain));
-    const sorted = entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     // Some ahead: a file alone waits for its disk or its network drive.
     const started: (() => Promise<void>)[] = [];
-    for (const entry of sorted) {
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (started.length === LOOKS_AHEAD) await started.shift()?.();
       started.push(this.#start(entry, localFolder, path, above));
     }

@@ -160,12 +160,12 @@ function stepReporter(
     const { filesDone, filesTotal, bytesDone, bytesTotal } = step.progress;
     if (filesTotal === 0) return;
     const now = bytesTotal === 0 ? 100 : Math.floor((100 * bytesDone) / bytesTotal);
-    const sizes = [sizeText(bytesDone), sizeText(bytesTotal)];
     const message = vscode.l10n.t(
       'syncing {0} of {1} files ({2} of {3})',
       filesDone,
       filesTotal,
-      ...sizes,
+      sizeText(bytesDone),
+      sizeText(bytesTotal),
     );
     progress.report({ message, increment: now - percent });
     percent = now;
