@@ -4,9 +4,10 @@ import { Readable, pipeline } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
 import { runScript } from '../ssh/remoteScript';
 import { APPLY, readAnswer, sumLine, type ApplyResult } from './applyScript';
+import { SMALL_BYTES } from './contents';
 import { nameParts, sendParts, type Part } from './largeParts';
 import type { LocalTree } from './localTree';
-import { renderManifest, type Manifest } from './manifest';
+import { isSameManifest, renderManifest, type Manifest } from './manifest';
 import { expectation, planMoves, renderMoves } from './moves';
 import { entryFor, type HashedFile, type SyncPlan } from './plan';
 import { STAGING_FOLDER, type RemoteListing } from './remoteListing';
@@ -16,8 +17,6 @@ import { rememberManifest } from './seenManifests';
 import type { SyncOptions, SyncSummary } from './syncOptions';
 import { tarParts, type TarMember } from './tarStream';
 
-/** Files from here on go over SFTP on two channels, which can go on after a cut. */
-const LARGE_BYTES = 256 * 1024;
 const APPLY_TIMEOUT_MS = 30 * 60_000;
 const STRAY_AGE_SECONDS = 600;
 /**
@@ -52,8 +51,9 @@ export class BulkRun {
     private readonly state: BulkState,
   ) {
     const { uploads } = state.plan;
-    this.#small = uploads.filter((file) => file.size < LARGE_BYTES);
-    this.#parts = nameParts(uploads.filter((file) => file.size >= LARGE_BYTES));
+    this.#small = uploads.filter((file) => file.size < SMALL_BYTES);
+    // Large ones go over SFTP on two channels, which can go on after a cut.
+    this.#parts = nameParts(uploads.filter((file) => file.size >= SMALL_BYTES));
     this.#bytesTotal = uploads.reduce((sum, file) => sum + file.size, 0);
   }
 
@@ -65,7 +65,7 @@ export class BulkRun {
     const swept = this.#leftovers();
     const isQuiet =
       plan.uploads.length + plan.removals.length + swept.length === 0 &&
-      renderManifest(after) === renderManifest(manifest);
+      isSameManifest(after, manifest);
     if (!isQuiet) {
       this.#tell('');
       await sendParts(this.options, this.#parts, {
@@ -166,9 +166,9 @@ export class BulkRun {
       sums.push(sumLine(createHash('sha256').update(content).digest('hex'), path));
       yield { path, mode: 0o600, content };
     }
-    for (const { path, localPath, size, mode, sha256 } of this.#small) {
+    for (const { path, localPath, size, mode, sha256, bytes } of this.#small) {
       sums.push(sumLine(sha256, `f/${path}`));
-      yield { path: `f/${path}`, mode, content: { localPath, size } };
+      yield { path: `f/${path}`, mode, content: bytes ?? { localPath, size } };
     }
     for (const { name, file } of this.#parts) sums.push(sumLine(file.sha256, `../${name}`));
     yield { path: 'sums', mode: 0o600, content: Buffer.from(sums.join('')) };

@@ -1,27 +1,34 @@
 // What local files hold: hashes, and scripts with Windows line ends as they must be on the machine. Knows nothing remote.
 import { createHash } from 'node:crypto';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import * as fs from 'node:fs';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { syncFailure } from './failures';
 import type { LocalFile } from './localTree';
 import type { ManifestFile } from './manifest';
 import type { HashedFile } from './plan';
 import { inPool } from './pool';
 
-/** Hashes at once; more would only wait for the disk. */
-const HASHERS = 8;
+/** Files read at once; more would only wait for the disk. */
+const READERS = 32;
 /** A file changed so shortly before it was read may change again without a new time (git's "racily clean"). */
 const RACY_MS = 2_000;
 const MEGABYTE = 1024 * 1024;
 const PART_BYTES = MEGABYTE / 4;
+/** Together; what was read to be hashed need not be read again to be sent. */
+const KEPT_BYTES = 32 * MEGABYTE;
 /** Git, too, calls a file binary that has a NUL in its first part. */
 const HEAD_BYTES = 8 * 1024;
 /** No script that a person wrote is longer. */
 const MAX_SCRIPT_BYTES = 4 * MEGABYTE;
 
+/** Files from here on are read and sent in parts; smaller ones are whole in memory. */
+export const SMALL_BYTES = 256 * 1024;
+
 /** A private folder for files that go up other than they are here; made when the first one is needed. */
-export class Scratch {
+class Scratch {
   #folder: Promise<string> | undefined;
   #count = 0;
 
@@ -39,49 +46,103 @@ export class Scratch {
   }
 }
 
-export interface HashOptions {
+export interface ContentOptions {
   /** The time before the walk began. */
   readonly nowMs: number;
-  readonly scratch: Scratch;
   readonly platform?: NodeJS.Platform;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Adds the hash of each file; a file whose size and time are as the manifest recorded is not read again. */
-export async function hashFiles(
-  files: readonly LocalFile[],
-  recorded: ReadonlyMap<string, ManifestFile>,
-  options: HashOptions,
-): Promise<HashedFile[]> {
-  const hashed: HashedFile[] = [];
-  await inPool(files, HASHERS, options.signal, async (file) => {
-    hashed.push(await hashFile(file, recorded.get(file.path), options));
-  });
-  return hashed.sort((a, b) => (a.path < b.path ? -1 : 1));
-}
+/** Reads the files of one sync, a small one only once. The owner disposes of it. */
+export class Contents {
+  readonly #scratch = new Scratch();
+  readonly #read = new Map<string, Promise<Content>>();
+  #keptBytes = 0;
 
-async function hashFile(
-  file: LocalFile,
-  entry: ManifestFile | undefined,
-  { nowMs, scratch, signal, platform = process.platform }: HashOptions,
-): Promise<HashedFile> {
-  const { path, mtimeMs } = file;
-  const isKnown = entry?.size === file.size && entry.localMtimeMs === mtimeMs;
-  const content = isKnown
-    ? { sha256: entry.sha256, isScript: (entry.mode & 0o100) !== 0, unix: undefined }
-    : await readContent(file, signal);
-  const isExecutable = platform === 'win32' ? content.isScript : file.isExecutable;
-  const { unix, sha256 } = content;
-  return {
-    path,
-    localPath: unix ? await scratch.put(unix) : file.localPath,
-    size: unix ? unix.length : file.size,
-    sha256,
-    mtimeMs: mtimeMs > nowMs - RACY_MS ? 0 : mtimeMs,
-    mode: isExecutable ? 0o700 : 0o600,
-    ...(unix && { isNormalised: true }),
-    ...(platform === 'win32' && !isExecutable && { keepsExecutable: true }),
-  };
+  constructor(private readonly options: ContentOptions) {}
+
+  /** Small files before it is known which ones need no reading; ends with the signal, and never rejects. */
+  async readAhead(files: readonly LocalFile[], enough: AbortSignal): Promise<void> {
+    const small = files.filter((file) => file.size < SMALL_BYTES);
+    // What fails here fails again when it is needed.
+    await inPool(small, READERS, enough, async (file) => {
+      await this.#content(file).catch(() => undefined);
+    }).catch(() => undefined);
+  }
+
+  /** Adds the hash of each file; a file whose size and time are as the manifest recorded is not read. */
+  async hash(
+    files: readonly LocalFile[],
+    recorded: ReadonlyMap<string, ManifestFile>,
+  ): Promise<HashedFile[]> {
+    const hashed: HashedFile[] = [];
+    await inPool(files, READERS, this.options.signal, async (file) => {
+      hashed.push(await this.#hashed(file, recorded.get(file.path)));
+    });
+    return hashed.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  dispose(): Promise<void> {
+    return this.#scratch.remove();
+  }
+
+  async #hashed(file: LocalFile, entry: ManifestFile | undefined): Promise<HashedFile> {
+    const { path, mtimeMs } = file;
+    const { nowMs, platform = process.platform } = this.options;
+    const isKnown = entry?.size === file.size && entry.localMtimeMs === mtimeMs;
+    const content: Content = isKnown
+      ? { sha256: entry.sha256, isScript: (entry.mode & 0o100) !== 0 }
+      : await this.#content(file);
+    const isExecutable = platform === 'win32' ? content.isScript : file.isExecutable;
+    const { unix, bytes, sha256 } = content;
+    return {
+      path,
+      localPath: unix ? await this.#scratch.put(unix) : file.localPath,
+      size: unix ? unix.length : file.size,
+      sha256,
+      mtimeMs: mtimeMs > nowMs - RACY_MS ? 0 : mtimeMs,
+      mode: isExecutable ? 0o700 : 0o600,
+      ...(bytes && { bytes }),
+      ...(unix && { isNormalised: true }),
+      ...(platform === 'win32' && !isExecutable && { keepsExecutable: true }),
+    };
+  }
+
+  #content(file: LocalFile): Promise<Content> {
+    let content = this.#read.get(file.path);
+    if (!content) this.#read.set(file.path, (content = this.#readContent(file)));
+    return content;
+  }
+
+  async #readContent(file: LocalFile): Promise<Content> {
+    const { signal } = this.options;
+    try {
+      signal?.throwIfAborted();
+      const whole =
+        file.size < SMALL_BYTES ? await readWhole(file.localPath, file.size) : undefined;
+      const { head, sha256 } = whole
+        ? { head: whole.subarray(0, HEAD_BYTES), sha256: sha256Of(whole) }
+        : await readInParts(file, signal);
+      const unix = await unixLines(file, head, whole);
+      const bytes = this.#kept(unix ?? whole);
+      return {
+        sha256: unix ? sha256Of(unix) : sha256,
+        isScript: head.toString('latin1', 0, 2) === '#!',
+        ...(unix && { unix }),
+        ...(bytes && { bytes }),
+      };
+    } catch (error) {
+      signal?.throwIfAborted();
+      const detail = (error as NodeJS.ErrnoException).code ?? String(error);
+      throw syncFailure('localUnreadable', { path: file.localPath, detail }, error);
+    }
+  }
+
+  #kept(bytes: Buffer | undefined): Buffer | undefined {
+    if (!bytes || this.#keptBytes + bytes.length > KEPT_BYTES) return undefined;
+    this.#keptBytes += bytes.length;
+    return bytes;
+  }
 }
 
 interface Content {
@@ -89,52 +150,70 @@ interface Content {
   /** It starts with `#!`, which stands for the executable bit where files have none (Windows). */
   readonly isScript: boolean;
   /** A script with Windows line ends, as it must be sent: `#!/bin/bash\r` and `#PJM` values with `\r` do not work. */
-  readonly unix: Buffer | undefined;
+  readonly unix?: Buffer;
+  /** What is sent, where there was room to keep it. */
+  readonly bytes?: Buffer;
 }
 
-async function readContent(file: LocalFile, signal: AbortSignal | undefined): Promise<Content> {
+const openFile = promisify(fs.open);
+const closeFile = promisify(fs.close);
+const readFile = promisify(fs.read);
+
+/**
+ * The content of a file that is `size` bytes long; of one that has grown, one byte more. With the plain calls of
+ * `fs`, as `fs/promises` takes five times as long for thousands of small files.
+ */
+export async function readWhole(path: string, size: number): Promise<Buffer> {
+  const file = await openFile(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafeSlow(size + 1);
+    let length = 0;
+    for (;;) {
+      const { bytesRead } = await readFile(file, buffer, length, buffer.length - length, length);
+      length += bytesRead;
+      // The usual case is one read, which ends a byte before the buffer does.
+      if (bytesRead === 0 || length >= size) return buffer.subarray(0, length);
+    }
+  } finally {
+    await closeFile(file);
+  }
+}
+
+/** The beginning of a large file and its hash, with one part in memory. */
+async function readInParts(
+  file: LocalFile,
+  signal: AbortSignal | undefined,
+): Promise<{ head: Buffer; sha256: string }> {
   const hash = createHash('sha256');
   let head: Buffer | undefined;
-  try {
-    for await (const bytes of partsOf(file)) {
-      signal?.throwIfAborted();
-      head ??= Buffer.from(bytes.subarray(0, HEAD_BYTES));
-      hash.update(bytes);
-    }
-    const isScript = head?.toString('latin1', 0, 2) === '#!';
-    const unix = head && (await unixLines(file, head));
-    const sha256 = unix ? createHash('sha256').update(unix).digest('hex') : hash.digest('hex');
-    return { sha256, isScript, unix };
-  } catch (error) {
-    signal?.throwIfAborted();
-    const detail = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw syncFailure('localUnreadable', { path: file.localPath, detail }, error);
-  }
-}
-
-/** A small file in one part; of a large one each part is gone when the next one comes. */
-async function* partsOf(file: LocalFile): AsyncGenerator<Buffer> {
-  if (file.size < MEGABYTE) {
-    yield await readFile(file.localPath);
-    return;
-  }
   const handle = await open(file.localPath);
   try {
     const buffer = Buffer.allocUnsafe(PART_BYTES);
     for (;;) {
+      signal?.throwIfAborted();
       const { bytesRead } = await handle.read(buffer, 0, buffer.length);
-      if (bytesRead === 0) return;
-      yield buffer.subarray(0, bytesRead);
+      const part = buffer.subarray(0, bytesRead);
+      head ??= Buffer.from(part.subarray(0, HEAD_BYTES));
+      if (bytesRead === 0) return { head, sha256: hash.digest('hex') };
+      hash.update(part);
     }
   } finally {
     await handle.close();
   }
 }
 
+function sha256Of(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 /** The script without Windows line ends; undefined for what has none, is no script, or is binary. */
-async function unixLines(file: LocalFile, head: Buffer): Promise<Buffer | undefined> {
-  if (file.size > MAX_SCRIPT_BYTES || !isScriptText(file.path, head)) return undefined;
-  const text = (await readFile(file.localPath)).toString('latin1');
+async function unixLines(
+  { path, localPath, size }: LocalFile,
+  head: Buffer,
+  whole: Buffer | undefined,
+): Promise<Buffer | undefined> {
+  if (size > MAX_SCRIPT_BYTES || !isScriptText(path, head)) return undefined;
+  const text = (whole ?? (await readWhole(localPath, size))).toString('latin1');
   return text.includes('\r\n') ? Buffer.from(text.replaceAll('\r\n', '\n'), 'latin1') : undefined;
 }
 

@@ -1,7 +1,8 @@
 // The files of the local project that belong on the machine, and what is left out by which rule. Knows nothing remote.
-import type { Dirent } from 'node:fs';
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import * as fs from 'node:fs';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import { promisify } from 'node:util';
 import { syncFailure } from './failures';
 import { IGNORE_FILES, type IgnoreRules, type Rule, type Verdict } from './ignoreRules';
 
@@ -45,6 +46,8 @@ export interface WalkOptions {
 }
 
 const MEGABYTE = 1024 * 1024;
+/** A third of the time of its namesake in fs/promises, which counts with thousands of files. */
+const stat = promisify(fs.stat);
 /** Files of a folder looked at before it is their turn; the limits stop a huge folder at its first files too many. */
 const LOOKS_AHEAD = 32;
 
@@ -104,7 +107,7 @@ class Walk {
   }
 
   /** Begins to look at an entry of a folder; the result takes it in. */
-  #start(entry: Dirent, localFolder: string, path: string, above: Above): () => Promise<void> {
+  #start(entry: fs.Dirent, localFolder: string, path: string, above: Above): () => Promise<void> {
     const localPath = join(localFolder, entry.name);
     const below = path === '' ? entry.name : `${path}/${entry.name}`;
     if (entry.isFile()) return this.#file(localPath, below, above);

@@ -53,6 +53,28 @@ export function renderManifest(manifest: Manifest): string {
   ].join('\n');
 }
 
+/** True when both record the same. */
+export function isSameManifest(a: Manifest, b: Manifest): boolean {
+  return areSameFiles(a.files, b.files) && areSameFiles(a.pending, b.pending);
+}
+
+function areSameFiles(
+  a: ReadonlyMap<string, ManifestFile>,
+  b: ReadonlyMap<string, ManifestFile>,
+): boolean {
+  const isSame = ([path, file]: [string, ManifestFile]): boolean => {
+    const other = b.get(path);
+    return (
+      file.sha256 === other?.sha256 &&
+      file.size === other.size &&
+      file.mode === other.mode &&
+      file.localMtimeMs === other.localMtimeMs &&
+      file.remoteMtimeSeconds === other.remoteMtimeSeconds
+    );
+  };
+  return a.size === b.size && [...a].every(isSame);
+}
+
 /**
  * Reads a manifest. Text that is no manifest throws `manifestUnreadable`: guessing would let us delete or
  * overwrite files that are not ours.

@@ -13,6 +13,8 @@ export interface HashedFile {
   /** 0600 or 0700. */
   readonly mode: number;
   readonly sha256: string;
+  /** What is sent, where it was read and is small. */
+  readonly bytes?: Buffer;
   /** A script whose line ends are other there than here; `localPath` is then a copy. */
   readonly isNormalised?: boolean;
   /** Where files have no executable bit (Windows), the one that is set there stays. */

@@ -6,7 +6,13 @@ import { isFailure } from '../base/failure';
 import { joinRemote, type RemotePath } from '../ssh/remote';
 import { syncFailure } from './failures';
 import type { LocalTree } from './localTree';
-import { MANIFEST_PATH, renderManifest, type Manifest, type ManifestFile } from './manifest';
+import {
+  isSameManifest,
+  MANIFEST_PATH,
+  renderManifest,
+  type Manifest,
+  type ManifestFile,
+} from './manifest';
 import { entryFor, type HashedFile, type SyncPlan } from './plan';
 import { inPool } from './pool';
 import { foldersOf } from './remoteState';
@@ -50,7 +56,7 @@ export class SyncRun {
     }
     const files = new Map([...plan.unchanged, ...plan.carried, ...this.#uploaded]);
     const after: Manifest = { files, pending: new Map() };
-    const isNew = !isQuiet || renderManifest(after) !== renderManifest(manifest);
+    const isNew = !isQuiet || !isSameManifest(after, manifest);
     // Pending files tell where leftovers lie, so they are forgotten last.
     if (isQuiet && isNew && this.known.remote.strays.length > 0)
       await this.#store({ files, pending: manifest.pending });

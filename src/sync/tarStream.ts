@@ -1,6 +1,6 @@
 // Files as one tar stream (POSIX ustar, pax headers for long and non-ASCII names). Knows no connection and no gzip.
-import { readFile } from 'node:fs/promises';
 import { sshFailure, detailOf } from '../ssh/failures';
+import { readWhole } from './contents';
 
 /** One member of the archive; its content is small, as whole files are held in memory. */
 export interface TarMember {
@@ -52,7 +52,7 @@ async function* readAhead(
 async function readMember({ content }: TarMember): Promise<Buffer> {
   if (Buffer.isBuffer(content)) return content;
   const { localPath: path, size } = content;
-  const bytes = await readFile(path).catch((error: unknown) => {
+  const bytes = await readWhole(path, size).catch((error: unknown) => {
     throw sshFailure('localFileFailed', { path, detail: detailOf(error) }, error);
   });
   if (bytes.length !== size) throw sshFailure('localFileChanged', { path });

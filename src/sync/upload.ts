@@ -1,6 +1,6 @@
 // Makes a remote project folder equal to the local one: changed files only, nothing deleted that is not ours.
 import { BulkRun, canRunInBulk } from './bulkRun';
-import { hashFiles, Scratch } from './contents';
+import { Contents } from './contents';
 import { syncFailure } from './failures';
 import { IgnoreRules } from './ignoreRules';
 import { DEFAULT_LIMITS, readLocalTree, type LocalTree } from './localTree';
@@ -17,6 +17,7 @@ import { foldersOf, readRemoteState, type RemoteState } from './remoteState';
 import { hashRemote } from './remoteTree';
 import type { SyncNotes, SyncOptions, SyncSummary } from './syncOptions';
 import { SyncRun } from './syncRun';
+import { lastManifest } from './seenManifests';
 
 export type { SyncNotes, SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
 
@@ -80,26 +81,32 @@ export interface ProjectPlan {
 
 /** Plans one sync. The caller disposes of the result. */
 export async function planProject(options: SyncOptions): Promise<ProjectPlan> {
-  const scratch = new Scratch();
+  const contents = new Contents({ nowMs: Date.now(), signal: options.signal });
   try {
-    return await gather(options, scratch);
+    return await gather(options, contents);
   } catch (error) {
-    await scratch.remove();
+    await contents.dispose();
     throw error;
   }
 }
 
-async function gather(options: SyncOptions, scratch: Scratch): Promise<ProjectPlan> {
+async function gather(options: SyncOptions, contents: Contents): Promise<ProjectPlan> {
   const { localFolder, signal } = options;
   const rules = new IgnoreRules(options);
-  const nowMs = Date.now();
   const limits = options.limits ?? DEFAULT_LIMITS;
   const walk = readLocalTree(localFolder, rules, { limits, signal });
   const folders = walk.then(({ files }) => foldersOf(files.map((file) => file.path)));
   folders.catch(() => undefined);
-  const [tree, remote] = await Promise.all([walk, readRemoteState(options, folders)]);
+  const answered = new AbortController();
+  const listing = readRemoteState(options, folders).finally(() => {
+    answered.abort();
+  });
+  // A sync knows what need not be read from the one before it; else reading is time well spent while the machine answers.
+  if (!lastManifest(options.files, options.remoteFolder))
+    walk.then(({ files }) => contents.readAhead(files, answered.signal)).catch(() => undefined);
+  const [tree, remote] = await Promise.all([walk, listing]);
   const { manifest } = remote;
-  const local = await hashFiles(tree.files, manifest.files, { nowMs, scratch, signal });
+  const local = await contents.hash(tree.files, manifest.files);
   const facts = await withHashes(options, { local, manifest, remote: remote.tree.entries });
   const isExcluded = (path: string): boolean => rules.ignoresDeep(path);
   const input = { local, manifest, remote: facts, isExcluded };
@@ -108,7 +115,7 @@ async function gather(options: SyncOptions, scratch: Scratch): Promise<ProjectPl
     tree,
     remote,
     replan: (answer) => planSync({ ...input, ...answer }),
-    dispose: () => scratch.remove(),
+    dispose: () => contents.dispose(),
   };
 }
 

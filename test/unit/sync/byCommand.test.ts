@@ -21,7 +21,14 @@ function execIn(shell: string): Exec {
     const source = Readable.from(isWhole ? [Buffer.from(stdin)] : stdin);
     child.stdin.on('error', () => undefined);
     source.pipe(child.stdin);
-    const ended = new Promise<number>((resolve) => child.once('close', resolve));
+    const ended = new Promise<number>((resolve, reject) => {
+      child.once('close', resolve);
+      source.once('error', (error) => {
+        child.stdin.destroy();
+        reject(error);
+      });
+    });
+    ended.catch(() => undefined);
     const [stdout, stderr] = await Promise.all([buffer(child.stdout), text(child.stderr)]);
     return { stdout: stdout.toString(encoding), stderr, exitCode: await ended };
   };
@@ -181,19 +188,34 @@ describe('a side that changes while a sync runs', () => {
     expect(fs.readFileSync(join(there(), 'a.txt'), 'utf8')).toBe('one');
   });
 
-  it('names the local file that changed while it was sent', async () => {
-    // The first ones are read before the command starts.
-    for (let index = 100; index < 300; index++) put(`here/f${String(index)}`, 'one');
+  it('sends a small file as it was hashed, and its edit of that moment the next time', async () => {
+    put('here/a.txt', 'one');
     const exec = changing(() => {
-      put('here/f299', 'ONE');
+      put('here/a.txt', 'TWO');
     });
-    await expect(sync(exec)).rejects.toMatchObject({
-      reason: 'localFileChanged',
-      values: { path: 'f299' },
-    });
-    expect(fs.readdirSync(there())).toEqual(['.furo']);
-    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 200, kept: [] });
+    expect(await sync(exec)).toMatchObject({ uploaded: 1 });
+    expect(fs.readFileSync(join(there(), 'a.txt'), 'utf8')).toBe('one');
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 1, kept: [] });
+    expect(fs.readFileSync(join(there(), 'a.txt'), 'utf8')).toBe('TWO');
   });
+
+  it.each([0, 1])(
+    'names a file that changes, %j bytes longer, before it is read again',
+    async (more) => {
+      // More than is kept in memory, so that the last ones are read a second time.
+      const size = 250 * 1024;
+      for (let index = 100; index < 240; index++) put(`here/f${String(index)}`, Buffer.alloc(size));
+      const exec = changing(() => {
+        put('here/f239', Buffer.alloc(size + more, 1));
+      });
+      await expect(sync(exec)).rejects.toMatchObject({
+        reason: 'localFileChanged',
+        values: { path: expect.stringContaining('f239') as string },
+      });
+      expect(fs.readdirSync(there())).toEqual(['.furo']);
+      expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 140, kept: [] });
+    },
+  );
 });
 
 it('writes archives that the system’s tar reads back, whatever the sizes', async () => {

@@ -4,19 +4,18 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hashFiles, Scratch } from '../../../src/sync/contents';
+import { Contents } from '../../../src/sync/contents';
 import { IgnoreRules, type IgnoreOptions } from '../../../src/sync/ignoreRules';
 import { DEFAULT_LIMITS, readLocalTree } from '../../../src/sync/localTree';
 import type { ManifestFile } from '../../../src/sync/manifest';
 
 let folder: string;
-let scratch: Scratch;
+let contents: Contents | undefined;
 beforeEach(() => {
   folder = fs.mkdtempSync(join(tmpdir(), 'furo-tree-'));
-  scratch = new Scratch();
 });
 afterEach(async () => {
-  await scratch.remove();
+  await contents?.dispose();
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
@@ -125,7 +124,8 @@ function sha256(content: string | Buffer): string {
 async function hashes(recorded = new Map<string, ManifestFile>(), platform = process.platform) {
   const nowMs = Date.now();
   const { files } = await read();
-  const all = await hashFiles(files, recorded, { nowMs, scratch, platform });
+  contents = new Contents({ nowMs, platform });
+  const all = await contents.hash(files, recorded);
   return new Map(all.map((file) => [file.path, file]));
 }
 
@@ -178,7 +178,7 @@ describe('the content', () => {
     const { localPath } = (await hashes()).get('run.sh')!;
     expect(localPath.startsWith(folder)).toBe(false);
     expect((fs.statSync(localPath).mode & 0o777).toString(8)).toBe('600');
-    await scratch.remove();
+    await contents?.dispose();
     expect(fs.existsSync(localPath)).toBe(false);
   });
 });
