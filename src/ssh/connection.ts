@@ -41,6 +41,8 @@ export interface SshConnectionOptions {
   readonly random?: () => number;
   /** Milliseconds between keepalives; default 15,000. */
   readonly keepaliveMs?: number;
+  /** See {@link Upkeep}; for tests. */
+  readonly addresses?: () => string;
 }
 
 interface Attempt {
@@ -49,8 +51,8 @@ interface Attempt {
   waiters: number;
 }
 
-/** What the server must answer within after the computer woke; a network needs seconds to come back. */
-const WAKE_PROBE_MS = 10_000;
+/** What the server must answer within after the computer woke or moved; a network needs seconds to come back. */
+const DOUBT_PROBE_MS = 10_000;
 
 export class SshConnection implements Remote {
   readonly files: RemoteFiles;
@@ -168,10 +170,11 @@ export class SshConnection implements Remote {
     this.#lostAtMs = undefined;
     this.#upkeep ??= new Upkeep({
       clock,
-      onWoke: () => {
-        this.#woke();
+      onDoubt: (why) => {
+        this.#doubt(why);
       },
       onIdle: () => void this.#closeIdle(),
+      ...(this.options.addresses && { addresses: this.options.addresses }),
     });
     this.#move({ kind: 'opened', atMs: clock.now() });
     line.hop.onDidEnd((reason) => {
@@ -215,10 +218,10 @@ export class SshConnection implements Remote {
     });
   }
 
-  /** Sleep cuts most connections without a word; waiting for the keepalives would take a minute. */
-  #woke(): void {
-    this.options.log.info('the computer woke up');
-    if (this.#line) this.#line.hop.probe(WAKE_PROBE_MS);
+  /** Sleep and another network cut connections without a word; waiting for the keepalives would take a minute. */
+  #doubt(why: 'woke' | 'moved'): void {
+    this.options.log.info(why === 'woke' ? 'the computer woke up' : 'the network has changed');
+    if (this.#line) this.#line.hop.probe(DOUBT_PROBE_MS);
     else if (this.#state.kind === 'waiting') this.#attempt ??= this.#startAttempt(true);
   }
 

@@ -65,11 +65,14 @@ export interface RemoteFiles {
     content: Uint8Array | string,
     options?: TransferOptions & { mode?: number },
   ): Promise<void>;
-  /** Streams a local file up with a pipelined loop, temporary name then rename. */
+  /**
+   * Streams a local file up with a pipelined loop, temporary name then rename. Its time is `mtimeSeconds` since 1970
+   * where that is given and the server can, else the server's now.
+   */
   upload(
     localPath: string,
     path: RemotePath,
-    options?: TransferOptions & { mode?: number },
+    options?: TransferOptions & { mode?: number; mtimeSeconds?: number },
   ): Promise<void>;
   /**
    * Writes the local file from `offset` on to the same place of `path`, which needs no temporary name: it is one.

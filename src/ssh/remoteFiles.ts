@@ -36,7 +36,7 @@ export interface RemoteFilesPorts {
   explainWriteError(path: RemotePath): Promise<string | undefined>;
 }
 
-type WriteOptions = TransferOptions & { mode?: number };
+type WriteOptions = TransferOptions & { mode?: number; mtimeSeconds?: number };
 
 interface Task {
   readonly path: RemotePath;
@@ -189,7 +189,7 @@ export class SftpFiles implements RemoteFiles {
   }
 
   async #send(path: RemotePath, content: Content, options: WriteOptions): Promise<void> {
-    const { signal, mode = FILE_MODE } = options;
+    const { signal, mode = FILE_MODE, mtimeSeconds } = options;
     const temporary = joinRemote(requests.parentOf(path), temporaryName());
     await this.#run({ path, operation: 'write', signal }, async (session) => {
       let handle: Buffer | undefined;
@@ -199,6 +199,7 @@ export class SftpFiles implements RemoteFiles {
         await requests.flush(session, handle);
         await content.check?.();
         if (sent !== content.size) throw new Error(`${sent} of ${content.size} bytes`);
+        if (mtimeSeconds !== undefined) await requests.setModified(session, handle, mtimeSeconds);
         const closing = requests.closeHandle(session, handle);
         handle = undefined;
         await closing;

@@ -128,6 +128,20 @@ export async function makeFolders(
   }
 }
 
+/** Sets the time of the last change, in seconds since 1970; a server that cannot or may not leaves it. */
+export async function setModified(
+  session: SftpSession,
+  handle: Buffer,
+  seconds: number,
+): Promise<void> {
+  const times = { atime: seconds, mtime: seconds };
+  try {
+    await command(session, (done) => session.sftp.fsetstat(handle, times, done));
+  } catch (error) {
+    if (statusOf(error) === undefined) throw error;
+  }
+}
+
 /** Makes the bytes durable; quota errors of network file systems come here. Not every server can. */
 export async function flush(session: SftpSession, handle: Buffer): Promise<void> {
   try {

@@ -7,7 +7,7 @@ import { APPLY, readAnswer, sumLine, type ApplyResult } from './applyScript';
 import { SMALL_BYTES } from './contents';
 import { nameParts, sendParts, type Part } from './largeParts';
 import type { LocalTree } from './localTree';
-import { isSameManifest, renderManifest, type Manifest } from './manifest';
+import { isSameManifest, renderManifest, SENT_AGE_SECONDS, type Manifest } from './manifest';
 import { expectation, planMoves, renderMoves } from './moves';
 import { entryFor, type HashedFile, type SyncPlan } from './plan';
 import { STAGING_FOLDER, type RemoteListing } from './remoteListing';
@@ -19,11 +19,6 @@ import { tarParts, type TarMember } from './tarStream';
 
 const APPLY_TIMEOUT_MS = 30 * 60_000;
 const STRAY_AGE_SECONDS = 600;
-/**
- * What we put there is this much older than the machine's now, so that an edit there in the same second has another
- * time, as long as the clock of its file system is less than that behind. A build there must be so much older, too.
- */
-const SENT_AGE_SECONDS = 2;
 const PROGRESS_BYTES = 256 * 1024;
 const GZIP = { level: 1 };
 /** gzip is worth its time when it takes away this much of the beginning. */

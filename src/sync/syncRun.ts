@@ -10,6 +10,7 @@ import {
   isSameManifest,
   MANIFEST_PATH,
   renderManifest,
+  SENT_AGE_SECONDS,
   type Manifest,
   type ManifestFile,
 } from './manifest';
@@ -31,6 +32,8 @@ export class SyncRun {
   #bytesDone = 0;
   #bytesTold = 0;
   #currentPath = '';
+  /** The time of what is sent. */
+  #mtimeSeconds: number | undefined;
 
   constructor(
     private readonly options: SyncOptions,
@@ -77,6 +80,8 @@ export class SyncRun {
     const { plan, manifest } = this.known;
     const uploads = plan.uploads.map((file) => [file.path, entryFor(file)] as const);
     await this.#store({ files: plan.found, pending: new Map([...manifest.pending, ...uploads]) });
+    const nowSeconds = await this.#storedSeconds();
+    if (nowSeconds > 0) this.#mtimeSeconds = nowSeconds - SENT_AGE_SECONDS;
   }
 
   async #store(manifest: Manifest): Promise<void> {
@@ -85,6 +90,12 @@ export class SyncRun {
       await files.makeFolder(this.#at('.furo'), signal);
       await files.write(this.#at(MANIFEST_PATH), renderManifest(manifest), signal && { signal });
     });
+  }
+
+  /** When the manifest was written, by the clock of its file system; 0 when that is not told. */
+  async #storedSeconds(): Promise<number> {
+    const { files, signal } = this.options;
+    return (await files.stat(this.#at(MANIFEST_PATH), signal))?.mtimeSeconds ?? 0;
   }
 
   async #remove(paths: readonly string[]): Promise<void> {
@@ -126,6 +137,7 @@ export class SyncRun {
     await this.#writable(file.path, () =>
       files.upload(file.localPath, target, {
         mode: file.mode,
+        ...(this.#mtimeSeconds !== undefined && { mtimeSeconds: this.#mtimeSeconds }),
         ...(signal && { signal }),
         onBytes: (bytes) => {
           this.#bytesDone += bytes;
@@ -134,7 +146,6 @@ export class SyncRun {
       }),
     );
     const found = await files.stat(target, signal);
-    // An edit there of the same size in the very second of this time is not seen.
     // Without its time the entry stays doubtful, and the next run compares the content.
     const isWhole = found?.kind === 'file' && found.size === file.size;
     this.#uploaded.set(file.path, entryFor(file, isWhole ? found : undefined));
@@ -160,10 +171,10 @@ export class SyncRun {
 
   /** Removes unfinished files of earlier runs; the manifest was just written, so its time is the server's now. */
   async #sweep(): Promise<void> {
-    const { files, signal, strayAgeSeconds = STRAY_AGE_SECONDS } = this.options;
+    const { strayAgeSeconds = STRAY_AGE_SECONDS } = this.options;
     const { strays } = this.known.remote;
     if (strays.length === 0) return;
-    const now = (await files.stat(this.#at(MANIFEST_PATH), signal))?.mtimeSeconds ?? 0;
+    const now = await this.#storedSeconds();
     const old = strays.filter((stray) => now - stray.mtimeSeconds >= strayAgeSeconds);
     await this.#remove(old.map((stray) => stray.path));
   }

@@ -1,4 +1,4 @@
-// How long a connection lives, against a real OpenSSH server: sleep, silence, idleness, too many logins. Time is moved
+// How long a connection lives, against a real OpenSSH server: sleep, another network, silence, idleness, too many logins. Time is moved
 // by the test; the network is real.
 import { writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
@@ -98,6 +98,28 @@ describe('after twelve hours of sleep', () => {
     isThere = true;
     clock.sleep(20_000);
     await eventually(() => remote.state.kind === 'connected', 'the connection');
+  });
+});
+
+describe('in another network', () => {
+  it('a connection that stands is kept, and a silent one is known as dead within fifteen seconds', async () => {
+    let addresses = '192.168.1.7';
+    const remote = (await start()).connection({}, { clock, addresses: () => addresses });
+    await remote.exec('true');
+    const states = statesOf(remote);
+    addresses = '192.168.1.7 10.8.0.2';
+    clock.pass(5_000);
+    expect((await remote.exec('echo on')).stdout).toBe('on\n');
+    clock.pass(10_000);
+    expect(states).toEqual([]);
+    const running = remote.exec('sleep 60');
+    await eventually(() => client.server.log().includes('Starting session: command'), 'the command'); // prettier-ignore
+    const lost = expect(running).rejects.toMatchObject({ reason: 'connectionLost' });
+    freeze();
+    addresses = '10.0.0.9';
+    clock.pass(15_000);
+    await lost;
+    expect(remote.state).toMatchObject({ kind: 'waiting', attempt: 1 });
   });
 });
 

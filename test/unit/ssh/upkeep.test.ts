@@ -1,4 +1,4 @@
-// When a sleep or an idle half hour is noticed.
+// When a sleep, another network or an idle half hour is noticed.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Upkeep } from '../../../src/ssh/upkeep';
 import { ManualClock } from './manualClock';
@@ -6,15 +6,18 @@ import { ManualClock } from './manualClock';
 const minute = 60_000;
 let clock: ManualClock;
 let events: string[];
+let addresses: string;
 let upkeep: Upkeep;
 
 beforeEach(() => {
   clock = new ManualClock();
   events = [];
+  addresses = '192.168.1.7 fd00:1:2:3';
   upkeep = new Upkeep({
     clock,
-    onWoke: () => events.push('woke'),
+    onDoubt: (why) => events.push(why),
     onIdle: () => events.push('idle'),
+    addresses: () => addresses,
   });
 });
 
@@ -31,6 +34,20 @@ it('notices a gap of more than 15 s, once', () => {
   clock.sleep(12 * 60 * minute);
   clock.pass(60_000);
   expect(events).toEqual(['woke']);
+});
+
+it('notices another network within five seconds, once, and not that there is none', () => {
+  clock.pass(20_000);
+  addresses = '';
+  clock.pass(minute);
+  addresses = '192.168.1.7 fd00:1:2:3';
+  clock.pass(minute);
+  expect(events).toEqual([]);
+  addresses = '10.0.0.9';
+  clock.pass(5_000);
+  expect(events).toEqual(['moved']);
+  clock.pass(minute);
+  expect(events).toEqual(['moved']);
 });
 
 it('notices half an hour without use, again and again', () => {
