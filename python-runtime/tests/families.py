@@ -78,7 +78,7 @@ def set_end_tokens(model: Path, tokens: list[int]) -> None:
         path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": tokens}))
 
 
-def reference(model: Path, prompts: list[tuple[tuple[int, ...], int]]) -> list[list[int]]:
+def reference(model: Path, prompts: list[tuple[tuple[int, ...], int]], *, caches: bool = True) -> list[list[int]]:
     """(prompt ids, tokens at most) -> the tokens of transformers' generate() for each alone, in float32."""
     loaded = AutoModelForCausalLM.from_pretrained(model, attn_implementation="eager")
     answers = []
@@ -90,6 +90,7 @@ def reference(model: Path, prompts: list[tuple[tuple[int, ...], int]]) -> list[l
                 attention_mask=torch.ones_like(given),
                 max_new_tokens=most,
                 do_sample=False,
+                use_cache=caches,
                 pad_token_id=1,
             )
             answers.append(output[0, len(ids) :].tolist())

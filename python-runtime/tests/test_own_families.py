@@ -23,6 +23,7 @@ from furo_infer._results import Answer
 from furo_infer.engines._families import FAMILIES
 from furo_infer.engines._leader import Leader, Limits
 from furo_infer.engines._links import Alone, Links
+from furo_infer.engines._rotary import turning_point
 from furo_infer.engines._rows import Chance
 from furo_infer.engines._stage import load_stage
 from furo_infer.engines._tokens import Tokens
@@ -133,7 +134,7 @@ def answers_of(
         return chosen
 
     pile = Pile([tokens.prepare(record) for record in records])
-    limits = Limits(rows=ROWS, micro_batches=micro_batches, prefill_tokens=prefill_tokens)
+    limits = Limits(ROWS, None, micro_batches, prefill_tokens, turns_at=turning_point(config))
     by_itself = isinstance(links, Alone)
     widens = dtype != torch.float32
     leader = Leader(

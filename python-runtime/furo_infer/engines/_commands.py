@@ -11,10 +11,12 @@ from enum import IntEnum
 
 import torch
 
-__all__ = ["OUT_OF_MEMORY", "Command", "Kind", "command_size"]
+__all__ = ["GOES_ON", "OUT_OF_MEMORY", "Command", "Kind", "command_size"]
 
 # Stands for the tokens of a step that did not fit into the memory of some stage.
 OUT_OF_MEMORY = -2
+# Stands for the record of a row that is in its slot already and whose tokens are only computed anew.
+GOES_ON = -1
 
 HEADER = 9
 
@@ -27,9 +29,10 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """One step of one micro-batch. `places` are the lengths of the new prompts (PREFILL, for the rows `slots` and
-    the input records `records`) or the position of each row's new token (DECODE, rows from 0 on). `moves` (from,
-    to) happen before it. `rows` x `columns` is the size that the cache has to have, of whose rows `kept` are in use.
+    """One step of one micro-batch. `places` are the lengths of the new prompts (PREFILL, for the rows `slots` and the
+    input records `records`, or GOES_ON) or the position of each row's new token (DECODE, rows from 0 on). `moves`
+    (from, to) happen before it. `rows` x `columns` is the size that the cache has to have, of whose rows `kept` are in
+    use.
     A long prompt comes in pieces: PREFILL of one row from the token `start` on, up to its place; while `more` follow,
     nothing is chosen.
     """

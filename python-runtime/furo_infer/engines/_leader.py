@@ -18,7 +18,7 @@ import torch
 from .._errors import DeviceError
 from .._plan import PREFILL_TOKENS
 from ._batch import Batch
-from ._commands import OUT_OF_MEMORY, Command, Kind
+from ._commands import GOES_ON, OUT_OF_MEMORY, Command, Kind
 from ._rows import BROKEN, Row, failed
 from ._tokens import Tokens, short
 from .base import Request, Watch, Work
@@ -38,13 +38,15 @@ NOT_FINITE = (
 @dataclass
 class Limits:
     """For one micro-batch: `rows`; `kv_tokens` that its cache may hold, None for no limit; `prefill_tokens` that are
-    computed at once, padding included. With `in_pieces` a longer prompt comes in pieces of so many."""
+    computed at once, padding included. With `in_pieces` a longer prompt comes in pieces of so many. A row that
+    grows beyond `turns_at` tokens is computed anew then."""
 
     rows: int
     kv_tokens: int | None = None
     micro_batches: int = 1
     prefill_tokens: int = PREFILL_TOKENS
     in_pieces: bool = True
+    turns_at: int | None = None
 
 
 class Steps(Protocol):
@@ -120,6 +122,12 @@ class Leader:
         """New rows first, because an empty slot is time lost; then one token for every row."""
         if batch.partial is not None:
             return self._command(batch, [batch.partial], [batch.slots.index(batch.partial)], [])
+        turning = next((row for row in batch.live if self._turns(row)), None)
+        if turning is not None:
+            turning.has_turned = True
+            moves = batch.close_gaps()
+            self._make_room(batch)
+            return self._command(batch, [turning], [batch.slots.index(turning)], moves)
         new = [Row(request, self._tokens) for request in self._admit(batch, work)]
         slots = [batch.put(row) for row in new]
         if not new:
@@ -130,6 +138,10 @@ class Leader:
             return None
         self._make_room(batch)
         return self._command(batch, new, slots, moves)
+
+    def _turns(self, row: Row) -> bool:
+        turns_at = self._limits.turns_at
+        return turns_at is not None and not row.has_turned and row.request.tokens <= turns_at < row.length
 
     def _command(self, batch: Batch, new: list[Row], slots: list[int], moves: list[tuple[int, int]]) -> Command:
         rows = batch.sent_rows = new or batch.live
@@ -150,7 +162,7 @@ class Leader:
             more=more,
             places=places,
             slots=slots,
-            records=[self._index_of(row.request) for row in new],
+            records=[GOES_ON if row.generated else self._index_of(row.request) for row in new],
             moves=moves,
         )
 
@@ -209,16 +221,18 @@ class Leader:
             return torch.tensor([[row.generated[-1]] for row in batch.sent_rows])
         tokens = torch.full((len(batch.sent_rows), command.width), self._tokens.pad_token, dtype=torch.long)
         for index, row in enumerate(batch.sent_rows):
-            ids = row.request.ids[command.start : command.places[index]]
+            ids = (*row.request.ids, *row.generated)[command.start : command.places[index]]
             tokens[index, : len(ids)] = torch.tensor(ids)
         return tokens
 
     def _take_tokens(self, batch: Batch, work: Work) -> None:
         chosen = self._receive(len(batch.sent_rows)) if batch.chosen is None else batch.chosen
-        more = batch.sent is not None and batch.sent.more
+        sent = batch.sent
+        more = sent is not None and sent.more
         batch.sent, batch.chosen = None, None
         if int(chosen[0]) == OUT_OF_MEMORY:
-            self._after_out_of_memory(batch, work)
+            filling = batch.sent_rows if sent is not None and sent.kind is Kind.PREFILL else []
+            self._after_out_of_memory(batch, filling, work)
             return
         if more:
             return
@@ -233,7 +247,7 @@ class Leader:
                 batch.remove(row)
                 work.tell(row.request, row.answer((REDONE,) if self._wide else ()))
 
-    def _after_out_of_memory(self, batch: Batch, work: Work) -> None:
+    def _after_out_of_memory(self, batch: Batch, filling: list[Row], work: Work) -> None:
         """Half the rows from now on; those beyond begin again. A row that does not fit alone is given up."""
         live = batch.live
         batch.partial, batch.computed = None, 0
@@ -245,7 +259,7 @@ class Leader:
         self._limits.rows = max(1, len(live) // 2)
         batch.rows = batch.columns = 0  # the cache is asked for anew, and smaller
         for row in reversed(live):  # what a half step has written is written again
-            if not row.generated or len(batch.live) > self._limits.rows:
+            if row in filling or len(batch.live) > self._limits.rows:
                 batch.remove(row)
                 self._again.appendleft(row.request)
 

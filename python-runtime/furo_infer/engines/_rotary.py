@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["turn_rows_apart", "turns_with_length"]
+__all__ = ["turn_rows_apart", "turning_point", "turns_with_length"]
 
 Turns = tuple[torch.Tensor, torch.Tensor]
 
@@ -25,16 +25,29 @@ def turns_with_length(config: Any) -> bool:
     return any(kind == "longrope" or "dynamic" in kind for kind in kinds)
 
 
+def turning_point(config: Any) -> int | None:
+    """The most tokens that a row holds before those in its cache turn, too, and are computed anew: as
+    Phi3ForCausalLM.prepare_inputs_for_generation does, and no other family."""
+    if config.model_type != "phi3" or not turns_with_length(config):
+        return None
+    return int(config.original_max_position_embeddings)
+
+
 def turn_rows_apart(base: Any) -> None:
     """Lets every rotary module of `base` work row by row."""
     for module in base.modules():
         if hasattr(module, "rope_type"):
-            module.forward = _row_by_row(module.forward)
+            module.forward = _row_by_row(module, module.forward)
 
 
-def _row_by_row(whole: Callable[..., Turns]) -> Callable[..., Turns]:
+def _row_by_row(module: torch.nn.Module, whole: Callable[..., Turns]) -> Callable[..., Turns]:
     def forward(hidden: torch.Tensor, position_ids: torch.Tensor, *rest: Any, **named: Any) -> Turns:
-        rows = [whole(hidden[:1], position_ids[row : row + 1], *rest, **named) for row in range(len(position_ids))]
+        rows = []
+        for positions in torch.split(position_ids, 1):
+            # Dynamic scaling keeps what the longest row before needed, unless it has none before.
+            for name in [one for one in vars(module) if one.endswith("max_seq_len_cached")]:
+                setattr(module, name, 0)
+            rows.append(whole(hidden[:1], positions, *rest, **named))
         return torch.cat([cosines for cosines, _ in rows]), torch.cat([sines for _, sines in rows])
 
     return forward

@@ -40,6 +40,7 @@ class Row:
         self.request = request
         self.generated: list[int] = []
         self.reason: str | None = None
+        self.has_turned = False  # its tokens have been computed anew in their new positions
         self._tokens = tokens
         self._limit = tokens.limit(request)
         self._stops = request.record.generation.stop

@@ -11,7 +11,7 @@ import torch
 
 from .._errors import DeviceError
 from ._busy import Busy
-from ._commands import OUT_OF_MEMORY, Command, Kind, command_size
+from ._commands import GOES_ON, OUT_OF_MEMORY, Command, Kind, command_size
 from ._links import Links
 from ._rows import Chance, choose
 from ._slab import SlabCache
@@ -170,7 +170,8 @@ class Worker:
             chances[target] = chances[source]
         chances.extend([None] * (command.rows - len(chances)))
         for slot, record in zip(command.slots, command.records, strict=True):
-            chances[slot] = self._chance_of(record)
+            if record != GOES_ON:
+                chances[slot] = self._chance_of(record)
         if logits is None:
             return torch.full((len(command.places),), OUT_OF_MEMORY, dtype=torch.long)
         if command.more:  # the leader waits for an answer to every step

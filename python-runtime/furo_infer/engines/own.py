@@ -24,7 +24,7 @@ from ._families import family_of
 from ._grammar import Grammar
 from ._leader import Leader, Limits
 from ._links import Alone, Links
-from ._rotary import turns_with_length
+from ._rotary import turning_point, turns_with_length
 from ._rows import Chance
 from ._stage import load_stage
 from ._tokens import Tokens
@@ -81,6 +81,7 @@ class OwnEngine:
         self._cuts = cut_by_bytes(footprint, self._mesh.stages)
         self._limits.micro_batches = self._mesh.stages
         self._limits.in_pieces = not turns_with_length(config)
+        self._limits.turns_at = turning_point(config)
         if device.type == "cuda":
             self._fit_memory(footprint)
 
