@@ -1,6 +1,7 @@
 // Measures syncs and transfers beside the system's programs over one link and prints a table. Started by run.mjs.
 import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
+import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -190,6 +191,31 @@ async function smallFiles(remote: SshConnection): Promise<void> {
   row('3 changed files', three, '');
 }
 
+/** One TCP connection without a cipher, to the port beside sshd's. */
+function plainly(way: 'up' | 'down'): Promise<void> {
+  const part = Buffer.alloc(1 << 20);
+  return new Promise((resolve, reject) => {
+    const line = connect({ host, port: config.port + 1, allowHalfOpen: true });
+    line.once('error', reject);
+    line.once('close', () => {
+      resolve();
+    });
+    line.resume().once('end', () => line.end());
+    line.write(way[0] ?? '');
+    if (way === 'down') return;
+    let left = config.mib;
+    const give = (): void => {
+      while (left > 0) {
+        left -= 1;
+        if (!line.write(part)) return;
+      }
+      line.end();
+    };
+    line.on('drain', give);
+    give();
+  });
+}
+
 async function largeFile(remote: SshConnection): Promise<void> {
   const folder = at('large');
   const file = join(folder, 'file');
@@ -221,6 +247,7 @@ async function largeFile(remote: SshConnection): Promise<void> {
       ours: () => watched(() => remote.files.upload(file, remotePath(there('up/ours')))),
       scp: () => run('scp', ['-q', ...sshOptions(), ...port_, file, remoteName(there('up/scp'))]),
       rsync: () => rsync(sshOptions(), file, remoteName(there('up/rsync'))),
+      'plain TCP': () => plainly('up'),
     },
     config.runs,
     clear,
@@ -240,6 +267,7 @@ async function largeFile(remote: SshConnection): Promise<void> {
       scp: () =>
         run('scp', ['-q', ...sshOptions(), ...port_, remoteName(remoteFile), at('down/scp')]),
       rsync: () => rsync(sshOptions(), remoteName(remoteFile), at('down/rsync')),
+      'plain TCP': () => plainly('down'),
     },
     config.runs,
     clear,

@@ -89,6 +89,26 @@ function startServer(prefix, host, port) {
   writeFileSync(at('known_hosts'), `[${host}]:${port} ${type} ${key}\n`);
 }
 
+/** A port beside sshd's that takes or gives `mib` MiB without any cipher: what one TCP connection can do on this line. */
+function startPlainServer(prefix, host, port) {
+  const program = `
+    const part = Buffer.alloc(1 << 20);
+    require('node:net').createServer({ allowHalfOpen: true }, (line) => {
+      line.once('data', (wish) => {
+        if (wish[0] === 0x75) return line.resume().once('end', () => line.end());
+        let left = ${values.mib};
+        const give = () => {
+          while (left > 0) { left -= 1; if (!line.write(part)) return; }
+          line.end();
+        };
+        line.on('drain', give);
+        give();
+      });
+    }).listen(${port}, '${host}');`;
+  const words = [...prefix, process.execPath, '-e', program];
+  children.push(spawn(words[0], words.slice(1), { stdio: 'inherit' }));
+}
+
 async function measure(delayMs, bundle) {
   const port = 20_000 + (process.pid % 20_000) + delayMs;
   let link = 'loopback';
@@ -106,6 +126,7 @@ async function measure(delayMs, bundle) {
     }
   }
   startServer(ends.server, host, port);
+  startPlainServer(ends.server, host, port + 1);
   await new Promise((resolve) => setTimeout(resolve, 700));
   const common = {
     folder,
