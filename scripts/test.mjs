@@ -162,7 +162,7 @@ async function pytest(env) {
     counts[code === 0 ? 'passed' : 'failed'] += 1;
   }
   const oldest = await setUpOldestTransformers(python, log);
-  const engines = ['tests/test_own_families.py', 'tests/test_generate.py'];
+  const engines = ['own_families', 'own_pieces', 'generate'].map((name) => `tests/test_${name}.py`);
   for (const [what, path, files] of [
     ['', '', []],
     ['with the oldest supported transformers: ', oldest, engines],

@@ -24,12 +24,13 @@ from furo_infer._plan import PREFILL_TOKENS, TILE_BYTES, TILE_COPIES, Machine, W
 from furo_infer._prompts import conversation_of
 from furo_infer._records import Record
 from furo_infer._results import Answer
-from furo_infer.engines import _slab
+from furo_infer.engines import _few_rows, _slab
 from furo_infer.engines._commands import GOES_ON, Command, Kind
 from furo_infer.engines._links import Alone
 from furo_infer.engines._rotary import turn_rows_apart, turns_with_length
 from furo_infer.engines._rows import Chance
 from furo_infer.engines._tokens import Tokens
+from furo_infer.engines._wide import in_float32
 from furo_infer.engines._worker import Worker
 
 PIECE = 24  # more than the window, so that a piece pushes all of the one before out of the ring; and no multiple of it
@@ -247,6 +248,24 @@ def test_positions_of_dynamic_scaling_are_those_of_each_row_alone() -> None:
     turn_rows_apart(torch.nn.Sequential(together))
     for turns, each in zip(together(hidden, places), zip(*alone, strict=True), strict=True):
         torch.testing.assert_close(turns, torch.cat(each))
+
+
+@pytest.mark.parametrize("rows", range(1, 7))
+@pytest.mark.parametrize("bias", [True, False])
+def test_few_rows_are_multiplied_as_many_are(rows: int, bias: bool) -> None:
+    torch.manual_seed(rows)
+    layer = torch.nn.Linear(48, 80, bias=bias)
+    sums: list[tuple[int, ...]] = []
+    layer.register_forward_hook(lambda _module, _given, output: sums.append(tuple(output.shape)))
+    given = torch.randn(rows, 1, 48)
+    expected = layer(given)
+    _few_rows.speed_up(torch.nn.Sequential(layer))
+    for one in (given, given[:, 0], given[:, 0][None]):
+        torch.testing.assert_close(layer(one), expected.reshape(*one.shape[:-1], 80))
+        assert layer(one).is_contiguous()
+    assert len(sums) == 7
+    with in_float32([layer.half()]):  # the weight that is in its place when it is asked
+        assert layer(given).dtype == torch.float32
 
 
 def test_the_plan_counts_the_largest_piece_and_not_the_prompt(made: Made) -> None:

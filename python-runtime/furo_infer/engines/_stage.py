@@ -22,6 +22,7 @@ from transformers import AutoModel
 
 from ._checkpoint import Checkpoint, Cut
 from ._families import Family, family_of, layer_windows
+from ._few_rows import linear, speed_up
 from ._links import Links, Place
 from ._rotary import turn_rows_apart, turns_with_length
 from ._slab import ATTENTION, Attending, LayerShape, SlabCache, register_attention
@@ -87,7 +88,7 @@ class _Head(nn.Module):
         self._share, self._vocabulary, self._links = share, vocabulary, links
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        logits = nn.functional.linear(hidden, self.weight).float()
+        logits = linear(hidden, self.weight).float()
         if self._links.place.parts > 1:
             whole = logits.new_zeros((logits.shape[0], self._vocabulary))
             whole[:, self._share] = logits
@@ -143,6 +144,8 @@ def load_stage(
         _set(base, name, buffer.to(device))
     if turns_with_length(config):
         turn_rows_apart(base)
+    if device.type == "cpu":
+        speed_up(base)
     head = _make_head(base, family, config, last_matrix, share, links) if place.is_last else None
     windows = layer_windows(config)[first:last]
     kv_heads = int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads) // place.parts
