@@ -5,6 +5,8 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isFailure } from '../base/failure';
+import { sshFailure } from '../ssh/failures';
 import { syncFailure } from './failures';
 import type { LocalFile } from './localTree';
 import type { ManifestFile } from './manifest';
@@ -133,6 +135,7 @@ export class Contents {
       };
     } catch (error) {
       signal?.throwIfAborted();
+      if (isFailure(error)) throw error;
       const detail = (error as NodeJS.ErrnoException).code ?? String(error);
       throw syncFailure('localUnreadable', { path: file.localPath, detail }, error);
     }
@@ -160,20 +163,21 @@ const closeFile = promisify(fs.close);
 const readFile = promisify(fs.read);
 
 /**
- * The content of a file that is `size` bytes long; of one that has grown, one byte more. With the plain calls of
- * `fs`, as `fs/promises` takes five times as long for thousands of small files.
+ * The content of a file that was `size` bytes long; throws `localFileChanged` when it is not any more. With the plain
+ * calls of `fs`, as `fs/promises` takes five times as long for thousands of small files.
  */
 export async function readWhole(path: string, size: number): Promise<Buffer> {
   const file = await openFile(path, 'r');
   try {
+    // One byte more, which stays empty unless the file has grown.
     const buffer = Buffer.allocUnsafeSlow(size + 1);
     let length = 0;
-    for (;;) {
-      const { bytesRead } = await readFile(file, buffer, length, buffer.length - length, length);
+    for (let bytesRead = -1; bytesRead !== 0 && length < size;) {
+      ({ bytesRead } = await readFile(file, buffer, length, buffer.length - length, length));
       length += bytesRead;
-      // The usual case is one read, which ends a byte before the buffer does.
-      if (bytesRead === 0 || length >= size) return buffer.subarray(0, length);
     }
+    if (length !== size) throw sshFailure('localFileChanged', { path });
+    return buffer.subarray(0, size);
   } finally {
     await closeFile(file);
   }

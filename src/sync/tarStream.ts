@@ -1,4 +1,5 @@
 // Files as one tar stream (POSIX ustar, pax headers for long and non-ASCII names). Knows no connection and no gzip.
+import { isFailure } from '../base/failure';
 import { sshFailure, detailOf } from '../ssh/failures';
 import { readWhole } from './contents';
 
@@ -52,11 +53,10 @@ async function* readAhead(
 async function readMember({ content }: TarMember): Promise<Buffer> {
   if (Buffer.isBuffer(content)) return content;
   const { localPath: path, size } = content;
-  const bytes = await readWhole(path, size).catch((error: unknown) => {
+  return readWhole(path, size).catch((error: unknown) => {
+    if (isFailure(error)) throw error;
     throw sshFailure('localFileFailed', { path, detail: detailOf(error) }, error);
   });
-  if (bytes.length !== size) throw sshFailure('localFileChanged', { path });
-  return bytes;
 }
 
 function headers(member: TarMember, size: number, mtimeSeconds: number): Buffer[] {

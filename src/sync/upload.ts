@@ -1,4 +1,5 @@
 // Makes a remote project folder equal to the local one: changed files only, nothing deleted that is not ours.
+import { isFailure } from '../base/failure';
 import { BulkRun, canRunInBulk } from './bulkRun';
 import { Contents } from './contents';
 import { syncFailure } from './failures';
@@ -15,13 +16,16 @@ import {
 } from './plan';
 import { foldersOf, readRemoteState, type RemoteState } from './remoteState';
 import { hashRemote } from './remoteTree';
+import { lastManifest } from './seenManifests';
 import type { SyncNotes, SyncOptions, SyncSummary } from './syncOptions';
 import { SyncRun } from './syncRun';
-import { lastManifest } from './seenManifests';
 
 export type { SyncNotes, SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
 
-/** The other side may change while a plan is made: another window, or a command of a cut run that still works. */
+/**
+ * The other side may change while a plan is made: another window, or a command of a cut run that still works. So may
+ * this side, when an editor saves or a formatter runs.
+ */
 const MAX_TRIES = 4;
 
 /**
@@ -30,8 +34,13 @@ const MAX_TRIES = 4;
  */
 export async function syncProject(options: SyncOptions): Promise<SyncSummary & SyncNotes> {
   for (let tries = 1; ; tries++) {
-    const summary = await syncOnce(options);
-    if (summary) return summary;
+    try {
+      const summary = await syncOnce(options);
+      if (summary) return summary;
+    } catch (error) {
+      if (!isFailure(error, 'localFileChanged') || tries === MAX_TRIES) throw error;
+      continue;
+    }
     if (tries === MAX_TRIES) throw syncFailure('remoteBusy', { path: options.remoteFolder });
   }
 }

@@ -223,7 +223,11 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
     actions: ['showLog'],
   },
   localFileChanged: {
-    text: (t, v) => t('{0} changed while it was sent. Save it and run again.', v('path')),
+    text: (t, v) =>
+      t(
+        '{0} keeps changing while it is sent. Run again when nothing writes to it, or leave it out with a line in .furoignore.',
+        v('path'),
+      ),
     actions: ['tryAgain'],
   },
 };

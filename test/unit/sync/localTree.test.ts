@@ -160,6 +160,40 @@ describe('the content', () => {
     expect(fs.readFileSync(file, 'latin1')).toBe(text);
   });
 
+  it.each(['a.jsonl', 'run.sh'])(
+    'of %s is never a part: it has changed since it was looked at',
+    async (path) => {
+      const file = put(path, '#!/bin/sh\r\n');
+      const { files } = await read();
+      for (const [text, isWhole] of [
+        ['#!/bin/sh\r\nmore', false],
+        ['#!', false],
+        ['#!/bin/sj\r\n', true],
+      ] as const) {
+        // prettier-ignore
+        fs.writeFileSync(file, text);
+        const hashed = new Contents({ nowMs: Date.now() }).hash(files, new Map());
+        if (isWhole) expect(await hashed).toHaveLength(1);
+        else await expect(hashed).rejects.toMatchObject({ reason: 'localFileChanged' });
+      }
+    },
+  );
+
+  it('that is read ahead is read once, and only what is wanted tells that it cannot be read', async () => {
+    const [kept, gone] = [put('kept', 'one'), put('gone', 'two')];
+    const { files } = await read();
+    fs.rmSync(gone);
+    contents = new Contents({ nowMs: Date.now() });
+    await contents.readAhead(files, new AbortController().signal);
+    fs.writeFileSync(kept, 'ONE');
+    const wanted = files.filter(({ path }) => path === 'kept');
+    expect(await contents.hash(wanted, new Map())).toMatchObject([{ sha256: sha256('one') }]);
+    await expect(contents.hash(files, new Map())).rejects.toMatchObject({
+      reason: 'localUnreadable',
+      values: { path: gone, detail: 'ENOENT' },
+    });
+  });
+
   it('is 0600, 0700 when it can be run; on Windows a #! says so, and the bit there is kept', async () => {
     fs.chmodSync(put('x', '#!/bin/sh\n'), 0o755);
     fs.chmodSync(put('y', 'plain'), 0o666);
