@@ -20,7 +20,8 @@ FEWEST, MOST = 2, 4
 def linear(given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """given: (..., inputs), weight: (outputs, inputs), bias: (outputs,) -> (..., outputs), contiguous."""
     rows = given.reshape(-1, given.shape[-1])
-    if given.device.type != "cpu" or not FEWEST <= len(rows) <= MOST:
+    fits = given.device.type == "cpu" and given.dtype == torch.float32
+    if not fits or not FEWEST <= len(rows) <= MOST:
         return nn.functional.linear(given, weight, bias)
     product = torch.mm(weight, rows.t()).t().contiguous()
     if bias is not None:
