@@ -1,7 +1,6 @@
 // Measures syncs and transfers beside the system's programs over one link and prints a table. Started by run.mjs.
 import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
-import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -191,29 +190,23 @@ async function smallFiles(remote: SshConnection): Promise<void> {
   row('3 changed files', three, '');
 }
 
-/** One TCP connection without a cipher, to the port beside sshd's. */
+/** One TCP connection without a cipher, to the port beside sshd's; a program of its own, whose memory is not ours. */
+const PLAIN = `
+import socket, sys
+host, port, way, mib = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+line = socket.create_connection((host, port))
+line.sendall(way[0].encode())
+if way == 'up':
+    part = bytes(1 << 20)
+    for _ in range(mib):
+        line.sendall(part)
+    line.shutdown(socket.SHUT_WR)
+while line.recv(1 << 20):
+    pass
+`;
+
 function plainly(way: 'up' | 'down'): Promise<void> {
-  const part = Buffer.alloc(1 << 20);
-  return new Promise((resolve, reject) => {
-    const line = connect({ host, port: config.port + 1, allowHalfOpen: true });
-    line.once('error', reject);
-    line.once('close', () => {
-      resolve();
-    });
-    line.resume().once('end', () => line.end());
-    line.write(way[0] ?? '');
-    if (way === 'down') return;
-    let left = config.mib;
-    const give = (): void => {
-      while (left > 0) {
-        left -= 1;
-        if (!line.write(part)) return;
-      }
-      line.end();
-    };
-    line.on('drain', give);
-    give();
-  });
+  return run('python3', ['-c', PLAIN, host, String(config.port + 1), way, String(config.mib)]);
 }
 
 async function largeFile(remote: SshConnection): Promise<void> {
