@@ -42,7 +42,7 @@ export interface SshConnectionOptions {
   /** Milliseconds between keepalives; default 15,000. */
   readonly keepaliveMs?: number;
   /** See {@link Upkeep}; for tests. */
-  readonly addresses?: () => string;
+  readonly addresses?: () => readonly string[];
 }
 
 interface Attempt {

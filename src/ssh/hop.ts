@@ -136,21 +136,27 @@ export class Hop implements Disposable {
     return this.#open<Duplex>((done) => this.client.forwardOut('127.0.0.1', 0, host, port, done));
   }
 
-  /** Asks the server for a sign of life and ends the connection as lost when none comes within `limitMs`. */
+  /**
+   * Asks the server for a sign of life and ends the connection as lost when none comes within `limitMs`. The answer
+   * may stand behind megabytes on a slow line; whatever comes is a sign.
+   */
   probe(limitMs: number): void {
+    const client = this.client as unknown as PingableClient;
+    const before = client._sock?.bytesRead ?? 0;
     const limit = this.clock.after(limitMs, () => {
+      ending.dispose();
+      if ((client._sock?.bytesRead ?? 0) > before) return;
       this.#end(sshFailure('connectionLost', { host: this.host }));
       this.client.destroy();
     });
     const ending = this.onDidEnd(() => {
       limit.dispose();
     });
-    const { _callbacks: callbacks, _protocol: protocol } = this.client as unknown as PingableClient;
-    callbacks.push(() => {
+    client._callbacks.push(() => {
       ending.dispose();
       limit.dispose();
     });
-    protocol.ping();
+    client._protocol.ping();
   }
 
   dispose(): void {
@@ -208,10 +214,11 @@ export class Hop implements Disposable {
   }
 }
 
-/** What ssh2 1.17 keeps for its own keepalives and does not declare: each reply takes the next callback. */
+/** What ssh2 1.17 keeps and does not declare: each reply to a ping takes the next callback; a channel has no count. */
 interface PingableClient {
   readonly _callbacks: (() => void)[];
   readonly _protocol: { ping(): void };
+  readonly _sock?: { readonly bytesRead?: number };
 }
 
 /** True when the server refused the channel itself (RFC 4254, 5.1), not what should run in it. */

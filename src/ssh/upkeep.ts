@@ -10,8 +10,8 @@ export interface UpkeepOptions {
   readonly onDoubt: (why: 'woke' | 'moved') => void;
   /** Nobody began to use it for half an hour; something long may still be under way. */
   readonly onIdle: () => void;
-  /** The addresses that this computer has now, as one text. */
-  readonly addresses?: () => string;
+  /** The addresses that this computer has now. */
+  readonly addresses?: () => readonly string[];
 }
 
 /** VS Code tells no extension about sleep (vscode#122126): a late tick does. */
@@ -22,7 +22,7 @@ const IDLE_LIMIT_MS = 30 * 60_000;
 export class Upkeep implements Disposable {
   #tickedAtMs: number;
   #usedAtMs: number;
-  #addresses: string;
+  #addresses: readonly string[];
   #timer: Disposable;
 
   constructor(private readonly options: UpkeepOptions) {
@@ -47,7 +47,7 @@ export class Upkeep implements Disposable {
     });
   }
 
-  #look(): string {
+  #look(): readonly string[] {
     return (this.options.addresses ?? ownAddresses)();
   }
 
@@ -57,9 +57,9 @@ export class Upkeep implements Disposable {
     const hasSlept = now - this.#tickedAtMs > WAKE_GAP_MS;
     this.#tickedAtMs = now;
     const addresses = this.#look();
-    // Without any address there is nothing to try; the next one tells.
-    const hasMoved = addresses !== '' && addresses !== this.#addresses;
-    if (addresses !== '') this.#addresses = addresses;
+    // One that goes tells nothing: the network may come back as it was, or the next one is about to be there.
+    const hasMoved = addresses.some((address) => !this.#addresses.includes(address));
+    this.#addresses = addresses;
     if (hasSlept) {
       // Time asleep is no time without work: whoever polls needs a moment to go on.
       this.#usedAtMs = now;
@@ -73,9 +73,15 @@ export class Upkeep implements Disposable {
   }
 }
 
-/** A new address of the same network counts as well; the question that it costs is small. */
-function ownAddresses(): string {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const outer = all.filter(({ internal }) => !internal).map(({ address }) => address);
-  return outer.sort().join(' ');
+/** Without those that a computer gives itself on every link, which come and go with containers and the like. */
+function ownAddresses(): string[] {
+  try {
+    const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+    return all
+      .filter(({ internal, address }) => !internal && !/^(?:fe80:|169\.254\.)/i.test(address))
+      .map(({ address }) => address);
+  } catch {
+    // Some sandboxes do not tell; a late tick still does.
+    return [];
+  }
 }

@@ -33,11 +33,17 @@ export const APPLY = scriptText(
 
 export type ApplyResult = 'done' | 'stale';
 
-/** Throws the Failure that an answer stands for. */
-export function readAnswer(answer: Buffer | undefined, root: RemotePath): ApplyResult {
+/** Throws the Failure that an answer stands for. `nameOf` tells whose part a name in the staging folder is. */
+export function readAnswer(
+  answer: Buffer | undefined,
+  root: RemotePath,
+  nameOf: (part: string) => string | undefined,
+): ApplyResult {
   const [step = '', said = ''] = (answer?.toString('utf8') ?? '').split('\0');
   if (step === 'done' || step === 'stale') return step;
-  const changed = /^\\?f\/(.*): FAILED$/m.exec(step === 'verify' ? said : '')?.[1];
+  const [, file, part] =
+    /^\\?(?:f\/(.*)|\.\.\/(part-.*)): FAILED$/m.exec(step === 'verify' ? said : '') ?? [];
+  const changed = file ?? (part === undefined ? undefined : nameOf(part));
   if (changed !== undefined) throw sshFailure('localFileChanged', { path: changed });
   const detail = said.trim().replaceAll('\n', '; ') || `no answer to ${step || 'the command'}`;
   if (/permission denied|read-only|not a directory|file exists|directory not empty/i.test(detail))

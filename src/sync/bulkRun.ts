@@ -121,7 +121,11 @@ export class BulkRun {
       { script: APPLY, args },
       { stdin, timeoutMs: APPLY_TIMEOUT_MS, ...(signal && { signal }) },
     );
-    return readAnswer(answer, root);
+    return readAnswer(
+      answer,
+      root,
+      (name) => this.#parts.find((part) => part.name === name)?.file.path,
+    );
   }
 
   /** Packed where the beginning shows that it helps. */

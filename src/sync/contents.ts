@@ -55,7 +55,7 @@ export interface ContentOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Reads the files of one sync, a small one only once. The owner disposes of it. */
+/** Reads the files of one sync, a small one only once as long as there is room. The owner disposes of it. */
 export class Contents {
   readonly #scratch = new Scratch();
   readonly #read = new Map<string, Promise<Content>>();
@@ -111,8 +111,12 @@ export class Contents {
   }
 
   #content(file: LocalFile): Promise<Content> {
-    let content = this.#read.get(file.path);
-    if (!content) this.#read.set(file.path, (content = this.#readContent(file)));
+    const known = this.#read.get(file.path);
+    if (known) return known;
+    const content = this.#readContent(file);
+    this.#read.set(file.path, content);
+    // What failed while it was read ahead may do better when it is needed.
+    content.catch(() => this.#read.delete(file.path));
     return content;
   }
 
@@ -136,6 +140,7 @@ export class Contents {
     } catch (error) {
       signal?.throwIfAborted();
       if (isFailure(error)) throw error;
+      if (isGone(error)) throw sshFailure('localFileChanged', { path: file.localPath }, error);
       const detail = (error as NodeJS.ErrnoException).code ?? String(error);
       throw syncFailure('localUnreadable', { path: file.localPath, detail }, error);
     }
@@ -163,16 +168,18 @@ const closeFile = promisify(fs.close);
 const readFile = promisify(fs.read);
 
 /**
- * The content of a file that was `size` bytes long; throws `localFileChanged` when it is not any more. With the plain
- * calls of `fs`, as `fs/promises` takes five times as long for thousands of small files.
+ * The content of a file that was `size` bytes long; throws `localFileChanged` when it is not any more, or is gone. With
+ * the plain calls of `fs`, as `fs/promises` takes five times as long for thousands of small files.
  */
 export async function readWhole(path: string, size: number): Promise<Buffer> {
-  const file = await openFile(path, 'r');
+  const file = await openFile(path, 'r').catch((error: unknown) => {
+    throw isGone(error) ? sshFailure('localFileChanged', { path }, error) : error;
+  });
   try {
     // One byte more, which stays empty unless the file has grown.
     const buffer = Buffer.allocUnsafeSlow(size + 1);
     let length = 0;
-    for (let bytesRead = -1; bytesRead !== 0 && length < size;) {
+    for (let bytesRead = -1; bytesRead !== 0 && (length < size || length === 0);) {
       ({ bytesRead } = await readFile(file, buffer, length, buffer.length - length, length));
       length += bytesRead;
     }
@@ -190,6 +197,7 @@ async function readInParts(
 ): Promise<{ head: Buffer; sha256: string }> {
   const hash = createHash('sha256');
   let head: Buffer | undefined;
+  let length = 0;
   const handle = await open(file.localPath);
   try {
     const buffer = Buffer.allocUnsafe(PART_BYTES);
@@ -198,12 +206,20 @@ async function readInParts(
       const { bytesRead } = await handle.read(buffer, 0, buffer.length);
       const part = buffer.subarray(0, bytesRead);
       head ??= Buffer.from(part.subarray(0, HEAD_BYTES));
-      if (bytesRead === 0) return { head, sha256: hash.digest('hex') };
+      if (bytesRead === 0) break;
       hash.update(part);
+      length += bytesRead;
     }
   } finally {
     await handle.close();
   }
+  if (length !== file.size) throw sshFailure('localFileChanged', { path: file.localPath });
+  return { head, sha256: hash.digest('hex') };
+}
+
+/** It was there when its folder was read. */
+function isGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 function sha256Of(bytes: Buffer): string {

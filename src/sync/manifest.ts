@@ -7,7 +7,7 @@ export const MANIFEST_PATH = '.furo/manifest.json';
 const VERSION = 1;
 
 /**
- * What we put there is this much older than the machine's now, so that an edit there in the same second has another
+ * What we put there is this much older than the machine's time when the sync began to act, so that an edit there in the same second has another
  * time, as long as the clock of its file system is less than that behind. A build there must be so much older, too.
  */
 export const SENT_AGE_SECONDS = 2;

@@ -13,7 +13,7 @@ export interface HashedFile {
   /** 0600 or 0700. */
   readonly mode: number;
   readonly sha256: string;
-  /** What is sent, where it was read and is small. */
+  /** What is sent, where it was read for its hash and there was room to keep it. */
   readonly bytes?: Buffer;
   /** A script whose line ends are other there than here; `localPath` is then a copy. */
   readonly isNormalised?: boolean;

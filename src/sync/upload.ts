@@ -1,4 +1,5 @@
 // Makes a remote project folder equal to the local one: changed files only, nothing deleted that is not ours.
+import { setTimeout } from 'node:timers/promises';
 import { isFailure } from '../base/failure';
 import { BulkRun, canRunInBulk } from './bulkRun';
 import { Contents } from './contents';
@@ -27,33 +28,58 @@ export type { SyncNotes, SyncOptions, SyncProgress, SyncSummary } from './syncOp
  * this side, when an editor saves or a formatter runs.
  */
 const MAX_TRIES = 4;
+const REST_MS = 300;
 
 /**
  * Syncs once. Rejects with a Failure of `sync/failures.ts` or `ssh/failures.ts`, or with the signal's reason. Whenever
  * it is cut, every remote file is the old or the new one, and the next run goes on from there.
  */
 export async function syncProject(options: SyncOptions): Promise<SyncSummary & SyncNotes> {
+  const steps = { ...options, ...askingOnce(options.confirmRemovals) };
   for (let tries = 1; ; tries++) {
-    try {
-      const summary = await syncOnce(options);
-      if (summary) return summary;
-    } catch (error) {
-      if (!isFailure(error, 'localFileChanged') || tries === MAX_TRIES) throw error;
-      continue;
-    }
+    const summary = await syncOnce(steps, tries === MAX_TRIES);
+    if (summary) return summary;
     if (tries === MAX_TRIES) throw syncFailure('remoteBusy', { path: options.remoteFolder });
+    await rest(options.signal);
   }
 }
 
-/** Undefined when the other side changed under the plan: a new plan must see the change. */
-async function syncOnce(options: SyncOptions): Promise<(SyncSummary & SyncNotes) | undefined> {
+/** Undefined when a side changed under the plan, and nothing was done: a new plan must see the change. */
+async function syncOnce(
+  options: SyncOptions,
+  isLast: boolean,
+): Promise<(SyncSummary & SyncNotes) | undefined> {
   const project = await planProject(options);
   try {
-    const summary = await run(options, project, await confirmed(options, project));
+    const plan = await confirmed(options, project);
+    const summary = await run(options, project, plan).catch((error: unknown) => {
+      const isUndone = isInBulk(project, plan) && isFailure(error, 'localFileChanged');
+      if (isUndone && !isLast) return undefined;
+      throw error;
+    });
     return summary && { ...summary, ...notesOf(project, options.needed) };
   } finally {
     await project.dispose();
   }
+}
+
+/** A person who has answered for these files is not asked again. */
+function askingOnce(confirm: SyncOptions['confirmRemovals']): Pick<SyncOptions, 'confirmRemovals'> {
+  if (!confirm) return {};
+  const answers = new Map<string, Promise<boolean>>();
+  return {
+    confirmRemovals: (paths) => {
+      const key = paths.join('\0');
+      const answer = answers.get(key) ?? confirm(paths);
+      answers.set(key, answer);
+      return answer;
+    },
+  };
+}
+
+async function rest(signal: AbortSignal | undefined): Promise<void> {
+  await setTimeout(REST_MS, undefined, signal && { signal }).catch(() => undefined);
+  signal?.throwIfAborted();
 }
 
 /** In two commands where the machine can, else file by file over SFTP. */
@@ -66,6 +92,10 @@ function run(
   if (listing && canRunInBulk(plan, listing))
     return new BulkRun(options, { plan, manifest, tree: remote.tree, listing }).finish(tree);
   return new SyncRun(options, { plan, manifest, remote: remote.tree }).finish(tree);
+}
+
+function isInBulk({ remote: { listing } }: ProjectPlan, plan: SyncPlan): boolean {
+  return listing !== undefined && canRunInBulk(plan, listing);
 }
 
 /** More removals than usual happen only after a yes. */
@@ -88,8 +118,18 @@ export interface ProjectPlan {
   readonly dispose: () => Promise<void>;
 }
 
-/** Plans one sync. The caller disposes of the result. */
+/** Plans one sync, anew while local files change under it. The caller disposes of the result. */
 export async function planProject(options: SyncOptions): Promise<ProjectPlan> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await planOnce(options);
+    } catch (error) {
+      if (!isFailure(error, 'localFileChanged') || tries === MAX_TRIES) throw error;
+      await rest(options.signal);
+    }
+}
+
+async function planOnce(options: SyncOptions): Promise<ProjectPlan> {
   const contents = new Contents({ nowMs: Date.now(), signal: options.signal });
   try {
     return await gather(options, contents);
@@ -110,8 +150,8 @@ async function gather(options: SyncOptions, contents: Contents): Promise<Project
   const listing = readRemoteState(options, folders).finally(() => {
     answered.abort();
   });
-  // A sync knows what need not be read from the one before it; else reading is time well spent while the machine answers.
-  if (!lastManifest(options.files, options.remoteFolder))
+  // The sync before tells what need not be read; without one, reading is time well spent while a command answers.
+  if (options.exec && !lastManifest(options.files, options.remoteFolder))
     walk.then(({ files }) => contents.readAhead(files, answered.signal)).catch(() => undefined);
   const [tree, remote] = await Promise.all([walk, listing]);
   const { manifest } = remote;

@@ -225,7 +225,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   localFileChanged: {
     text: (t, v) =>
       t(
-        '{0} keeps changing while it is sent. Run again when nothing writes to it, or leave it out with a line in .furoignore.',
+        '{0} changed while it was sent. Run again when nothing writes to it, or leave it out with a line in .furoignore.',
         v('path'),
       ),
     actions: ['tryAgain'],

@@ -103,11 +103,11 @@ describe('after twelve hours of sleep', () => {
 
 describe('in another network', () => {
   it('a connection that stands is kept, and a silent one is known as dead within fifteen seconds', async () => {
-    let addresses = '192.168.1.7';
+    let addresses = ['192.168.1.7'];
     const remote = (await start()).connection({}, { clock, addresses: () => addresses });
     await remote.exec('true');
     const states = statesOf(remote);
-    addresses = '192.168.1.7 10.8.0.2';
+    addresses = ['192.168.1.7', '10.8.0.2'];
     clock.pass(5_000);
     expect((await remote.exec('echo on')).stdout).toBe('on\n');
     clock.pass(10_000);
@@ -116,7 +116,7 @@ describe('in another network', () => {
     await eventually(() => client.server.log().includes('Starting session: command'), 'the command'); // prettier-ignore
     const lost = expect(running).rejects.toMatchObject({ reason: 'connectionLost' });
     freeze();
-    addresses = '10.0.0.9';
+    addresses = ['10.0.0.9'];
     clock.pass(15_000);
     await lost;
     expect(remote.state).toMatchObject({ kind: 'waiting', attempt: 1 });

@@ -6,13 +6,13 @@ import { ManualClock } from './manualClock';
 const minute = 60_000;
 let clock: ManualClock;
 let events: string[];
-let addresses: string;
+let addresses: string[];
 let upkeep: Upkeep;
 
 beforeEach(() => {
   clock = new ManualClock();
   events = [];
-  addresses = '192.168.1.7 fd00:1:2:3';
+  addresses = ['192.168.1.7', '2001:db8::7'];
   upkeep = new Upkeep({
     clock,
     onDoubt: (why) => events.push(why),
@@ -36,14 +36,14 @@ it('notices a gap of more than 15 s, once', () => {
   expect(events).toEqual(['woke']);
 });
 
-it('notices another network within five seconds, once, and not that there is none', () => {
+it('notices another network within five seconds, once, and not that one is gone', () => {
   clock.pass(20_000);
-  addresses = '';
+  addresses = ['2001:db8::7'];
   clock.pass(minute);
-  addresses = '192.168.1.7 fd00:1:2:3';
+  addresses = [];
   clock.pass(minute);
   expect(events).toEqual([]);
-  addresses = '10.0.0.9';
+  addresses = ['10.0.0.9'];
   clock.pass(5_000);
   expect(events).toEqual(['moved']);
   clock.pass(minute);

@@ -219,6 +219,36 @@ describe('a side that changes while a sync runs', () => {
     },
   );
 
+  it('plans again when a large file changes between its hash and its sending', async () => {
+    const [before, after] = [Buffer.alloc(2 * size), Buffer.alloc(2 * size, 1)];
+    put('here/a.bin', before);
+    const files = new FolderFiles('/');
+    const uploadPart = files.uploadPart.bind(files);
+    let sent = 0;
+    files.uploadPart = (...args) => {
+      if ((sent += 1) === 1) put('here/a.bin', after);
+      return uploadPart(...args);
+    };
+    expect(await sync(execIn('/bin/sh'), { files })).toMatchObject({ uploaded: 1, kept: [] });
+    expect(sent).toBe(2);
+    expect(fs.readFileSync(join(there(), 'a.bin'))).toEqual(after);
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, kept: [] });
+  });
+
+  it('asks once about the same removals, however often it plans', async () => {
+    for (let index = 100; index < 120; index++) put(`here/old${String(index)}`, 'old');
+    await sync(execIn('/bin/sh'));
+    for (let index = 100; index < 120; index++) fs.rmSync(join(root, `here/old${String(index)}`));
+    put('here/a.txt', 'one');
+    let questions = 0;
+    const confirmRemovals = (): Promise<boolean> => Promise.resolve((questions += 1) > 0);
+    const exec = changing(() => {
+      fs.writeFileSync(join(there(), 'a.txt'), 'theirs');
+    });
+    expect(await sync(exec, { confirmRemovals })).toMatchObject({ removed: 20 });
+    expect(questions).toBe(1);
+  });
+
   it('names the file that never rests', async () => {
     putMany();
     let tries = 0;

@@ -160,29 +160,38 @@ describe('the content', () => {
     expect(fs.readFileSync(file, 'latin1')).toBe(text);
   });
 
-  it.each(['a.jsonl', 'run.sh'])(
-    'of %s is never a part: it has changed since it was looked at',
-    async (path) => {
-      const file = put(path, '#!/bin/sh\r\n');
-      const { files } = await read();
-      for (const [text, isWhole] of [
-        ['#!/bin/sh\r\nmore', false],
-        ['#!', false],
-        ['#!/bin/sj\r\n', true],
-      ] as const) {
-        // prettier-ignore
-        fs.writeFileSync(file, text);
-        const hashed = new Contents({ nowMs: Date.now() }).hash(files, new Map());
-        if (isWhole) expect(await hashed).toHaveLength(1);
-        else await expect(hashed).rejects.toMatchObject({ reason: 'localFileChanged' });
-      }
-    },
-  );
+  it.each([
+    ['a.jsonl', 20],
+    ['run.sh', 20],
+    ['empty.py', 0],
+    ['large.bin', 300 * 1024],
+    ['large.sh', 300 * 1024],
+  ])('of %s is never a part: it has changed since it was looked at', async (path, size) => {
+    const text = (length: number): string => '#!/bin/sh\r\n'.padEnd(length, '#').slice(0, length);
+    const file = put(path, text(size));
+    const { files } = await read();
+    for (const length of [size + 1, size - 1].filter((each) => each >= 0)) {
+      fs.writeFileSync(file, text(length));
+      contents = new Contents({ nowMs: Date.now() });
+      await expect(contents.hash(files, new Map())).rejects.toMatchObject({
+        reason: 'localFileChanged',
+      });
+    }
+    fs.writeFileSync(file, text(size));
+    expect(await contents?.hash(files, new Map())).toHaveLength(1);
+    fs.rmSync(file);
+    await contents?.dispose();
+    contents = new Contents({ nowMs: Date.now() });
+    await expect(contents.hash(files, new Map())).rejects.toMatchObject({
+      reason: 'localFileChanged',
+    });
+  });
 
   it('that is read ahead is read once, and only what is wanted tells that it cannot be read', async () => {
-    const [kept, gone] = [put('kept', 'one'), put('gone', 'two')];
+    const [kept, closed] = [put('kept', 'one'), put('closed', 'two')];
     const { files } = await read();
-    fs.rmSync(gone);
+    fs.rmSync(closed);
+    fs.mkdirSync(closed);
     contents = new Contents({ nowMs: Date.now() });
     await contents.readAhead(files, new AbortController().signal);
     fs.writeFileSync(kept, 'ONE');
@@ -190,7 +199,7 @@ describe('the content', () => {
     expect(await contents.hash(wanted, new Map())).toMatchObject([{ sha256: sha256('one') }]);
     await expect(contents.hash(files, new Map())).rejects.toMatchObject({
       reason: 'localUnreadable',
-      values: { path: gone, detail: 'ENOENT' },
+      values: { path: closed, detail: 'EISDIR' },
     });
   });
 
