@@ -62,7 +62,8 @@ _LAUNCHERS = (
 class Allocation:
     """`job_id` is None outside the batch system. `rank` counts from 0 below `processes`, `local_rank` from 0 below
     `local_processes` on this node. `nodes` are the addresses that the batch system gave, in its order; where it gave
-    none, only `master_address`. `launcher` is openmpi, torchrun, pmi or alone."""
+    none, only `master_address`. `launcher` is openmpi, torchrun, pmi or alone. `agent_store` begins the keys of this
+    start in the store that torchrun itself holds at `master_port`; None where rank 0 has to hold one."""
 
     job_id: str | None = None
     rank: int = 0
@@ -73,6 +74,7 @@ class Allocation:
     master_address: str = LOOPBACK
     master_port: int = FIRST_PORT
     launcher: str = ALONE
+    agent_store: str | None = None
 
 
 def read_allocation(environment: Mapping[str, str]) -> Allocation:
@@ -98,7 +100,15 @@ def read_allocation(environment: Mapping[str, str]) -> Allocation:
         master_address=master,
         master_port=_port(environment, job_id),
         launcher=launcher,
+        agent_store=_agent_store(environment) if launcher == "torchrun" else None,
     )
+
+
+def _agent_store(environment: Mapping[str, str]) -> str | None:
+    """As `_create_c10d_store` in torch/distributed/rendezvous.py decides; torch 2.6 sets it, 2.13 does not."""
+    if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    return f"furo_infer/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
 
 
 def _place(environment: Mapping[str, str]) -> tuple[str, int, int, int | None, int | None]:

@@ -54,12 +54,14 @@ class Meeting:
 
     def _connect(self, *, is_master: bool) -> Any:
         """A store of its own for each thread: one that waits keeps others from using the same."""
-        from torch._C._distributed_c10d import TCPStore
+        from torch._C._distributed_c10d import PrefixStore, TCPStore
 
         given, limit = self._given, timedelta(seconds=self._seconds)
-        return TCPStore(
-            given.master_address, given.master_port, None, is_master=is_master, timeout=limit, wait_for_workers=False
+        held = is_master and given.agent_store is None
+        store = TCPStore(
+            given.master_address, given.master_port, None, is_master=held, timeout=limit, wait_for_workers=False
         )
+        return store if given.agent_store is None else PrefixStore(given.agent_store, store)
 
     def tell(self, key: str, text: str) -> None:
         self._store.set(f"{key}/{self._given.rank}", text)

@@ -267,16 +267,18 @@ def join(allocation: Allocation) -> Shared:
     """Meets the other processes of this run. Raises DeviceError when they do not come."""
     if allocation.processes == 1:
         return Single()
-    import torch.distributed as dist
+    from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
     try:
-        store = dist.TCPStore(  # type: ignore[attr-defined]  # torch.distributed exports it from C++ only
+        store: Store = TCPStore(
             allocation.master_address,
             allocation.master_port,
             allocation.processes,
-            is_master=allocation.rank == 0,
+            is_master=allocation.rank == 0 and allocation.agent_store is None,
             timeout=timedelta(seconds=MEETING_SECONDS),
         )
+        if allocation.agent_store is not None:
+            store = PrefixStore(allocation.agent_store, store)
     except RuntimeError as error:
         raise DeviceError(
             "processLost",

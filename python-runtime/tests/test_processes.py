@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import RUNTIME, Place, content_of, make_model, wait_for
+from torch._C._distributed_c10d import TCPStore
 
 RECORDS = 14
 pytestmark = pytest.mark.skipif(shutil.which("mpirun") is None, reason="needs Open MPI (openmpi-bin)")
@@ -95,6 +96,30 @@ def test_sampled_answers_do_not_depend_on_the_layout(
     assert f"with {processes} processes" in out
     assert place.events()[-1]["event"] == "finished"
     assert place.events()[-1]["done"] == RECORDS
+
+
+def test_processes_meet_in_the_store_that_torchrun_holds(
+    place: Place, four_layers: Path, expected: dict[str, str]
+) -> None:
+    write(place, four_layers, generation={"max_new_tokens": 12, "temperature": 1.0, "seed": 3})
+    agent = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # as the agent of torch 2.6 does
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(agent.port)}
+    for attempt, command in enumerate((["check", "job.json"], ["run", "job.json", "--stages", "2"])):
+        shared |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": str(attempt)}
+        ranks = [
+            subprocess.Popen(
+                [sys.executable, "-m", "furo_infer", *command],
+                cwd=place.folder,
+                env={**os.environ, "PYTHONPATH": str(RUNTIME), "OMP_NUM_THREADS": "1", **shared, **own},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for own in ({"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (1, 0))
+        ]
+        said = [process.communicate(timeout=120)[0] for process in ranks]
+        assert [process.returncode for process in ranks] == [0, 0], "\n".join(said)
+    assert texts(place) == expected
 
 
 def test_torchrun_starts_it_too(place: Place, four_layers: Path, expected: dict[str, str]) -> None:

@@ -77,7 +77,8 @@ export async function startOpenSshServer(
     log,
     sessions,
     cutSessions: () => {
-      kill(sessions());
+      // A list of processes that come and go may lack one; the second look finds it.
+      for (let looks = 0; looks < 2; looks++) kill(sessions());
     },
     freezeSessions: (isFrozen) => {
       kill(sessions(), isFrozen ? 'SIGSTOP' : 'SIGCONT');
