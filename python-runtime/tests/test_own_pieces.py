@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from furo_infer.engines._commands import GOES_ON, Command, Kind
 from furo_infer.engines._links import Alone
 from furo_infer.engines._rotary import turn_rows_apart, turns_with_length
 from furo_infer.engines._rows import Chance
+from furo_infer.engines._stage import load_stage
 from furo_infer.engines._tokens import Tokens
 from furo_infer.engines._wide import in_float32
 from furo_infer.engines._worker import Worker
@@ -209,9 +210,11 @@ def test_a_row_that_grows_beyond_the_length_where_positions_turn_is_computed_ane
     said = reference(folder, [(tokens.prepare(record).ids, 6) for record in records], caches=False)
     turned: list[int] = []
     begun: list[int] = []
+    without_room: list[int] = []
 
-    def watch(worker: Worker) -> None:
-        carry_out, chance_of = worker._carry_out, worker._chance_of
+    def watch(worker: Worker, *, fails: bool) -> None:
+        carry_out, chance_of, run_layers = worker._carry_out, worker._chance_of, worker._run_layers
+        failed: list[Command] = []
 
         def watched(command: Command, given: torch.Tensor | None) -> torch.Tensor | None:
             turned.extend(record for record in command.records if record == GOES_ON)
@@ -221,22 +224,35 @@ def test_a_row_that_grows_beyond_the_length_where_positions_turn_is_computed_ane
             begun.append(record)
             return chance_of(record)
 
-        worker._carry_out, worker._chance_of = watched, counted  # type: ignore[method-assign]
+        def full(command: Command, given: torch.Tensor, cache: Any) -> torch.Tensor:
+            # Of a row that is alone the record would fail.
+            if fails and not failed and GOES_ON in command.records and command.kept > 1:
+                run_layers(command, given, cache)  # what it has written by then is not what the row had before
+                failed.append(command)
+                without_room.append(number)
+                raise torch.cuda.OutOfMemoryError
+            return run_layers(command, given, cache)
 
-    for stages in (1, 2):
+        worker._carry_out, worker._chance_of, worker._run_layers = watched, counted, full  # type: ignore[method-assign]
+
+    for stages, fails in ((1, False), (2, False), (1, True), (2, True)):
         turned.clear()
         begun.clear()
         cuts = cut_by_bytes(read_footprint(folder, "float32"), stages)
 
-        def body(links: Any, cuts: tuple[int, ...] = cuts, stages: int = stages) -> dict[str, Answer] | None:
-            return answers_of(links, folder, tokens, records, stages, cuts, alter=watch)
+        def body(
+            links: Any, cuts: tuple[int, ...] = cuts, stages: int = stages, fails: bool = fails
+        ) -> dict[str, Answer] | None:
+            return answers_of(links, folder, tokens, records, stages, cuts, alter=partial(watch, fails=fails))
 
         answers = body(Alone()) if stages == 1 else Replica(stages, 1).run(body)[0]
         assert answers is not None
         expected = [tokens.decode([t for t in one if t not in tokens.end_tokens]) for one in said]
         assert [answers[record.id].text for record in records] == expected
         assert len(turned) >= stages
-        assert sorted(begun) == list(range(len(records))), "the random numbers of a row begin once"
+        if not fails:
+            assert sorted(begun) == list(range(len(records))), "the random numbers of a row begin once"
+    assert len(without_room) == 2 or number == len(SIZES) - 1, "the last one is alone by then"
 
 
 def test_positions_of_dynamic_scaling_are_those_of_each_row_alone() -> None:
@@ -250,6 +266,25 @@ def test_positions_of_dynamic_scaling_are_those_of_each_row_alone() -> None:
         torch.testing.assert_close(turns, torch.cat(each))
 
 
+class Calls(TorchDispatchMode):
+    """Counts products whose left side is a weight of 80 rows."""
+
+    on_the_left = 0
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.on_the_left += func is torch.ops.aten.mm.default and len(args[0]) == 80
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_stage_on_the_cpu_multiplies_few_rows_this_way(made: Made) -> None:
+    folder, tokens, _, _ = made("llama")
+    config = tokens.config.get_text_config()
+    stage = load_stage(folder, config, (0,), Alone(), torch.float32, torch.device("cpu"))
+    layers = [module for module in stage.weighted if type(module) is torch.nn.Linear]
+    assert layers
+    assert all("forward" in vars(module) for module in layers)
+
+
 @pytest.mark.parametrize("rows", range(1, 7))
 @pytest.mark.parametrize("bias", [True, False])
 def test_few_rows_are_multiplied_as_many_are(rows: int, bias: bool) -> None:
@@ -261,9 +296,12 @@ def test_few_rows_are_multiplied_as_many_are(rows: int, bias: bool) -> None:
     expected = layer(given)
     _few_rows.speed_up(torch.nn.Sequential(layer))
     for one in (given, given[:, 0], given[:, 0][None]):
-        torch.testing.assert_close(layer(one), expected.reshape(*one.shape[:-1], 80))
-        assert layer(one).is_contiguous()
-    assert len(sums) == 7
+        with Calls() as calls:
+            output = layer(one)
+        torch.testing.assert_close(output, expected.reshape(*one.shape[:-1], 80))
+        assert output.is_contiguous()
+        assert calls.on_the_left == (1 if 2 <= rows <= 4 else 0)
+    assert len(sums) == 4
     with in_float32([layer.half()]):  # the weight that is in its place when it is asked
         assert layer(given).dtype == torch.float32
 

@@ -122,6 +122,8 @@ class Leader:
         """New rows first, because an empty slot is time lost; then one token for every row."""
         if batch.partial is not None:
             return self._command(batch, [batch.partial], [batch.slots.index(batch.partial)], [])
+        if any(self._turns(row) for row in batch.live):
+            self._give_way(batch)
         turning = next((row for row in batch.live if self._turns(row)), None)
         if turning is not None:
             turning.has_turned = True

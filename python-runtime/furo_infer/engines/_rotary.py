@@ -27,7 +27,7 @@ def turns_with_length(config: Any) -> bool:
 
 def turning_point(config: Any) -> int | None:
     """The most tokens that a row holds before those in its cache turn, too, and are computed anew: as
-    Phi3ForCausalLM.prepare_inputs_for_generation does, and no other family."""
+    Phi3ForCausalLM.prepare_inputs_for_generation does, alone among the families of the own engine."""
     if config.model_type != "phi3" or not turns_with_length(config):
         return None
     return int(config.original_max_position_embeddings)
@@ -40,13 +40,13 @@ def turn_rows_apart(base: Any) -> None:
             module.forward = _row_by_row(module, module.forward)
 
 
-def _row_by_row(module: torch.nn.Module, whole: Callable[..., Turns]) -> Callable[..., Turns]:
+def _row_by_row(module: Any, whole: Callable[..., Turns]) -> Callable[..., Turns]:
     def forward(hidden: torch.Tensor, position_ids: torch.Tensor, *rest: Any, **named: Any) -> Turns:
         rows = []
         for positions in torch.split(position_ids, 1):
-            # Dynamic scaling keeps what the longest row before needed, unless it has none before.
-            for name in [one for one in vars(module) if one.endswith("max_seq_len_cached")]:
-                setattr(module, name, 0)
+            if module.rope_type == "dynamic":  # keeps what the longest row so far needed, and a new one has seen none
+                module.inv_freq = module.original_inv_freq.to(hidden.device)
+                module.max_seq_len_cached = module.original_max_seq_len
             rows.append(whole(hidden[:1], positions, *rest, **named))
         return torch.cat([cosines for cosines, _ in rows]), torch.cat([sines for _, sines in rows])
 
