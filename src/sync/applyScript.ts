@@ -41,12 +41,14 @@ export function readAnswer(
 ): ApplyResult {
   const [step = '', said = ''] = (answer?.toString('utf8') ?? '').split('\0');
   if (step === 'done' || step === 'stale') return step;
+  // Another window made the same folder between our look and our renames. What was renamed by then is in the manifest.
+  if (step === 'apply' && /directory not empty/i.test(said)) return 'stale';
   const [, file, part] =
     /^\\?(?:f\/(.*)|\.\.\/(part-.*)): FAILED$/m.exec(step === 'verify' ? said : '') ?? [];
   const changed = file ?? (part === undefined ? undefined : nameOf(part));
   if (changed !== undefined) throw sshFailure('localFileChanged', { path: changed });
   const detail = said.trim().replaceAll('\n', '; ') || `no answer to ${step || 'the command'}`;
-  if (/permission denied|read-only|not a directory|file exists|directory not empty/i.test(detail))
+  if (/permission denied|read-only|not a directory|file exists/i.test(detail))
     throw syncFailure('remoteNotWritable', { path: root, detail });
   throw toFileFailure(new Error(detail), root, 'write');
 }

@@ -44,7 +44,7 @@ export async function syncProject(options: SyncOptions): Promise<SyncSummary & S
   }
 }
 
-/** Undefined when a side changed under the plan, and nothing was done: a new plan must see the change. */
+/** Undefined when a side changed under the plan: a new plan must see the change. */
 async function syncOnce(
   options: SyncOptions,
   isLast: boolean,

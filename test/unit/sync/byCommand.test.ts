@@ -235,6 +235,15 @@ describe('a side that changes while a sync runs', () => {
     expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, kept: [] });
   });
 
+  it('takes two syncs at the same moment, as of two windows', async () => {
+    for (let index = 100; index < 130; index++) put(`here/d${String(index)}/a.txt`, 'one');
+    for (let round = 0; round < 12; round++) {
+      await Promise.all([sync(execIn('/bin/sh')), sync(execIn('/bin/sh'))]);
+      expect(equal()).toBe('');
+      fs.rmSync(there(), { recursive: true });
+    }
+  });
+
   it('asks once about the same removals, however often it plans', async () => {
     for (let index = 100; index < 120; index++) put(`here/old${String(index)}`, 'old');
     await sync(execIn('/bin/sh'));
