@@ -20,6 +20,7 @@ from typing import Any
 from ._allocation import Allocation
 from ._errors import DeviceError
 from ._preflight_probe import RankReport
+from ._replicas import open_store
 
 __all__ = ["Meeting", "transports_of"]
 
@@ -54,14 +55,7 @@ class Meeting:
 
     def _connect(self, *, is_master: bool) -> Any:
         """A store of its own for each thread: one that waits keeps others from using the same."""
-        from torch._C._distributed_c10d import PrefixStore, TCPStore
-
-        given, limit = self._given, timedelta(seconds=self._seconds)
-        held = is_master and given.agent_store is None
-        store = TCPStore(
-            given.master_address, given.master_port, None, is_master=held, timeout=limit, wait_for_workers=False
-        )
-        return store if given.agent_store is None else PrefixStore(given.agent_store, store)
+        return open_store(self._given, holds=is_master, seconds=self._seconds, waits=False)
 
     def tell(self, key: str, text: str) -> None:
         self._store.set(f"{key}/{self._given.rank}", text)

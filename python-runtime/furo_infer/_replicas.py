@@ -22,7 +22,7 @@ from ._allocation import Allocation
 from ._errors import DeviceError, FuroInferError
 from ._measures import Measures
 
-__all__ = ["BEAT_SECONDS", "Shared", "Single", "StoreShared", "cause_of", "join"]
+__all__ = ["BEAT_SECONDS", "Shared", "Single", "StoreShared", "cause_of", "join", "open_store"]
 
 # The model files may come slowly to some node; after this a process that has not come is taken as lost.
 MEETING_SECONDS = 600.0
@@ -263,22 +263,28 @@ def cause_of(error: Exception, rank: int, host: str | None = None) -> dict[str, 
     }
 
 
+def open_store(allocation: Allocation, *, holds: bool, seconds: float, waits: bool) -> Any:
+    """torch's store at the address of rank 0, which this process holds, or which torchrun holds. `seconds` limits each
+    wait; `waits` for all processes to come. Raises RuntimeError."""
+    from torch._C._distributed_c10d import PrefixStore, TCPStore
+
+    store = TCPStore(
+        allocation.master_address,
+        allocation.master_port,
+        allocation.processes if waits else None,
+        is_master=holds and allocation.agent_store is None,
+        timeout=timedelta(seconds=seconds),
+        wait_for_workers=waits,
+    )
+    return store if allocation.agent_store is None else PrefixStore(allocation.agent_store, store)
+
+
 def join(allocation: Allocation) -> Shared:
     """Meets the other processes of this run. Raises DeviceError when they do not come."""
     if allocation.processes == 1:
         return Single()
-    from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
-
     try:
-        store: Store = TCPStore(
-            allocation.master_address,
-            allocation.master_port,
-            allocation.processes,
-            is_master=allocation.rank == 0 and allocation.agent_store is None,
-            timeout=timedelta(seconds=MEETING_SECONDS),
-        )
-        if allocation.agent_store is not None:
-            store = PrefixStore(allocation.agent_store, store)
+        store = open_store(allocation, holds=allocation.rank == 0, seconds=MEETING_SECONDS, waits=True)
     except RuntimeError as error:
         raise DeviceError(
             "processLost",

@@ -31,18 +31,17 @@ export const APPLY = scriptText(
   'fi; fi; fi; fi; fi; printf "%s\\0%.4000s" "$k" "$m";',
 );
 
-export type ApplyResult = 'done' | 'stale';
-
-/** Throws the Failure that an answer stands for. `nameOf` tells whose part a name in the staging folder is. */
+/** Throws the Failure that an answer stands for, `remoteBusy` for `stale`. `nameOf` tells whose part a name in the staging folder is. */
 export function readAnswer(
   answer: Buffer | undefined,
   root: RemotePath,
   nameOf: (part: string) => string | undefined,
-): ApplyResult {
+): void {
   const [step = '', said = ''] = (answer?.toString('utf8') ?? '').split('\0');
-  if (step === 'done' || step === 'stale') return step;
+  if (step === 'done') return;
   // Another window made the same folder between our look and our renames. What was renamed by then is in the manifest.
-  if (step === 'apply' && /directory not empty/i.test(said)) return 'stale';
+  const isLate = step === 'apply' && /directory not empty/i.test(said);
+  if (step === 'stale' || isLate) throw syncFailure('remoteBusy', { path: root });
   const [, file, part] =
     /^\\?(?:f\/(.*)|\.\.\/(part-.*)): FAILED$/m.exec(step === 'verify' ? said : '') ?? [];
   const changed = file ?? (part === undefined ? undefined : nameOf(part));

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Readable, pipeline } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
 import { runScript } from '../ssh/remoteScript';
-import { APPLY, readAnswer, sumLine, type ApplyResult } from './applyScript';
+import { APPLY, readAnswer, sumLine } from './applyScript';
 import { SMALL_BYTES } from './contents';
 import { nameParts, sendParts, type Part } from './largeParts';
 import type { LocalTree } from './localTree';
@@ -52,8 +52,8 @@ export class BulkRun {
     this.#bytesTotal = uploads.reduce((sum, file) => sum + file.size, 0);
   }
 
-  /** Undefined when the other side changed since the plan was made, and nothing was done. */
-  async finish(local: LocalTree): Promise<SyncSummary | undefined> {
+  /** Throws `remoteBusy` or `localFileChanged` when a side changed since the plan was made: another plan may do. */
+  async finish(local: LocalTree): Promise<SyncSummary> {
     const { plan, manifest } = this.state;
     const { files, remoteFolder: root } = this.options;
     const after = this.#after();
@@ -70,7 +70,7 @@ export class BulkRun {
         },
       });
       this.#filesDone = this.#parts.length;
-      if ((await this.#apply(after, swept)) === 'stale') return undefined;
+      await this.#apply(after, swept);
       rememberManifest({ files, root }, renderManifest(after), after);
       this.#filesDone = plan.uploads.length;
       this.#tell(plan.uploads.at(-1)?.path ?? '');
@@ -111,7 +111,7 @@ export class BulkRun {
       .map(({ path }) => path);
   }
 
-  async #apply(after: Manifest, swept: readonly string[]): Promise<ApplyResult> {
+  async #apply(after: Manifest, swept: readonly string[]): Promise<void> {
     const { exec, remoteFolder: root, signal } = this.options;
     if (!exec) throw new TypeError('a bulk run needs commands');
     const { stdin, packing } = await this.#archive(this.#members(after, swept));
@@ -121,11 +121,7 @@ export class BulkRun {
       { script: APPLY, args },
       { stdin, timeoutMs: APPLY_TIMEOUT_MS, ...(signal && { signal }) },
     );
-    return readAnswer(
-      answer,
-      root,
-      (name) => this.#parts.find((part) => part.name === name)?.file.path,
-    );
+    readAnswer(answer, root, (name) => this.#parts.find((part) => part.name === name)?.file.path);
   }
 
   /** Packed where the beginning shows that it helps. */

@@ -1,9 +1,8 @@
 // Makes a remote project folder equal to the local one: changed files only, nothing deleted that is not ours.
-import { setTimeout } from 'node:timers/promises';
-import { isFailure } from '../base/failure';
+import { sleep, systemClock } from '../base/clock';
+import { isFailure, type Failure } from '../base/failure';
 import { BulkRun, canRunInBulk } from './bulkRun';
 import { Contents } from './contents';
-import { syncFailure } from './failures';
 import { IgnoreRules } from './ignoreRules';
 import { DEFAULT_LIMITS, readLocalTree, type LocalTree } from './localTree';
 import type { Manifest } from './manifest';
@@ -34,30 +33,35 @@ const REST_MS = 300;
  * Syncs once. Rejects with a Failure of `sync/failures.ts` or `ssh/failures.ts`, or with the signal's reason. Whenever
  * it is cut, every remote file is the old or the new one, and the next run goes on from there.
  */
-export async function syncProject(options: SyncOptions): Promise<SyncSummary & SyncNotes> {
+export function syncProject(options: SyncOptions): Promise<SyncSummary & SyncNotes> {
   const steps = { ...options, ...askingOnce(options.confirmRemovals) };
+  return untilStill(options.signal, () => syncOnce(steps));
+}
+
+/** Does the work anew while it returns that a side changed under it; at last throws what it returned. */
+async function untilStill<T extends object>(
+  signal: AbortSignal | undefined,
+  work: () => Promise<T | Failure>,
+): Promise<T> {
   for (let tries = 1; ; tries++) {
-    const summary = await syncOnce(steps, tries === MAX_TRIES);
-    if (summary) return summary;
-    if (tries === MAX_TRIES) throw syncFailure('remoteBusy', { path: options.remoteFolder });
-    await rest(options.signal);
+    const outcome = await work();
+    if (!isFailure(outcome)) return outcome;
+    if (tries === MAX_TRIES) throw outcome;
+    await sleep(systemClock, REST_MS, signal);
   }
 }
 
-/** Undefined when a side changed under the plan: a new plan must see the change. */
-async function syncOnce(
-  options: SyncOptions,
-  isLast: boolean,
-): Promise<(SyncSummary & SyncNotes) | undefined> {
+/** Returns the Failure that says that a side has changed, and throws every other error. */
+function changeOf(error: unknown): Failure {
+  if (isFailure(error, 'localFileChanged') || isFailure(error, 'remoteBusy')) return error;
+  throw error;
+}
+
+async function syncOnce(options: SyncOptions): Promise<(SyncSummary & SyncNotes) | Failure> {
   const project = await planProject(options);
   try {
-    const plan = await confirmed(options, project);
-    const summary = await run(options, project, plan).catch((error: unknown) => {
-      const isUndone = isInBulk(project, plan) && isFailure(error, 'localFileChanged');
-      if (isUndone && !isLast) return undefined;
-      throw error;
-    });
-    return summary && { ...summary, ...notesOf(project, options.needed) };
+    const summary = await run(options, project, await confirmed(options, project));
+    return isFailure(summary) ? summary : { ...summary, ...notesOf(project, options.needed) };
   } finally {
     await project.dispose();
   }
@@ -77,25 +81,21 @@ function askingOnce(confirm: SyncOptions['confirmRemovals']): Pick<SyncOptions, 
   };
 }
 
-async function rest(signal: AbortSignal | undefined): Promise<void> {
-  await setTimeout(REST_MS, undefined, signal && { signal }).catch(() => undefined);
-  signal?.throwIfAborted();
-}
-
-/** In two commands where the machine can, else file by file over SFTP. */
+/**
+ * In two commands where the machine can, which do all or nothing, so that another plan may follow; else file by file
+ * over SFTP.
+ */
 function run(
   options: SyncOptions,
   { tree, remote }: ProjectPlan,
   plan: SyncPlan,
-): Promise<SyncSummary | undefined> {
+): Promise<SyncSummary | Failure> {
   const { manifest, listing } = remote;
   if (listing && canRunInBulk(plan, listing))
-    return new BulkRun(options, { plan, manifest, tree: remote.tree, listing }).finish(tree);
+    return new BulkRun(options, { plan, manifest, tree: remote.tree, listing })
+      .finish(tree)
+      .catch(changeOf);
   return new SyncRun(options, { plan, manifest, remote: remote.tree }).finish(tree);
-}
-
-function isInBulk({ remote: { listing } }: ProjectPlan, plan: SyncPlan): boolean {
-  return listing !== undefined && canRunInBulk(plan, listing);
 }
 
 /** More removals than usual happen only after a yes. */
@@ -119,14 +119,8 @@ export interface ProjectPlan {
 }
 
 /** Plans one sync, anew while local files change under it. The caller disposes of the result. */
-export async function planProject(options: SyncOptions): Promise<ProjectPlan> {
-  for (let tries = 1; ; tries++)
-    try {
-      return await planOnce(options);
-    } catch (error) {
-      if (!isFailure(error, 'localFileChanged') || tries === MAX_TRIES) throw error;
-      await rest(options.signal);
-    }
+export function planProject(options: SyncOptions): Promise<ProjectPlan> {
+  return untilStill(options.signal, () => planOnce(options).catch(changeOf));
 }
 
 async function planOnce(options: SyncOptions): Promise<ProjectPlan> {

@@ -146,11 +146,10 @@ for (const isSftpOnly of [false, true])
       // By command everything is on its way before a small cut could come.
       const size = isSftpOnly ? 20_000 : 100_000;
       for (let index = 0; index < 200; index++) put(local, `f${index}.bin`, randomBytes(size));
-      let isCut = false;
       const cut = sync({
         onProgress: ({ bytesDone }: SyncProgress) => {
-          if (bytesDone > 1_200_000 && !isCut) client.server.cutSessions();
-          if (bytesDone > 1_200_000) isCut = true;
+          // Until it is known here: a look at the processes may miss one.
+          if (bytesDone > 1_200_000) client.server.cutSessions();
         },
       });
       await expect(cut).rejects.toMatchObject({ reason: 'connectionLost' });

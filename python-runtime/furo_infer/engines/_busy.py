@@ -38,7 +38,7 @@ class Busy:
                 self._seconds += self._clock() - start
             return
         # torch gives its constructor no types.
-        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]  # torch's
         first.record()
         yield
         last.record()

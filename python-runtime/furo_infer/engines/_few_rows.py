@@ -15,12 +15,13 @@ from torch import nn
 __all__ = ["linear", "speed_up"]
 
 FEWEST, MOST = 2, 4
+HAS_MKL: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 def linear(given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """given: (..., inputs), weight: (outputs, inputs), bias: (outputs,) -> (..., outputs), contiguous."""
     rows = given.reshape(-1, given.shape[-1])
-    fits = given.device.type == "cpu" and given.dtype == torch.float32
+    fits = HAS_MKL and given.device.type == "cpu" and given.dtype == torch.float32
     if not fits or not FEWEST <= len(rows) <= MOST:
         return nn.functional.linear(given, weight, bias)
     product = torch.mm(weight, rows.t()).t().contiguous()
@@ -30,11 +31,10 @@ def linear(given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None 
 
 
 def speed_up(base: nn.Module) -> None:
-    """Lets every linear layer of `base` multiply this way, where torch uses MKL."""
-    if not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
-        return
+    """Lets every linear layer of `base` multiply this way."""
     for module in base.modules():
         if type(module) is nn.Linear:
+            # A method of one object alone is what mypy does not know.
             module.forward = _forward_of(module)  # type: ignore[assignment, method-assign]
 
 
