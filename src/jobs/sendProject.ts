@@ -25,7 +25,8 @@ export async function sendProject(
   await parts.remote.connect(signal);
   const summary = await syncProject({
     files: parts.remote.files,
-    exec: (command, options) => parts.remote.exec(command, options),
+    // After it come the snapshot and pjsub.
+    exec: (command, options) => parts.remote.exec(command, { ...options, isFollowed: true }),
     localFolder: plan.workspaceFolder,
     remoteFolder: places.project,
     exclude: plan.exclude,

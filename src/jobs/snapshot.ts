@@ -69,7 +69,9 @@ export async function takeSnapshot(
       makeScript({ project, store, run }, lists, { token, canLink }),
     );
     try {
-      const result = await remote.exec(command, { stdin, timeoutMs, ...(signal && { signal }) });
+      // pjsub comes next.
+      const options = { stdin, timeoutMs, isFollowed: true, ...(signal && { signal }) };
+      const result = await remote.exec(command, options);
       const sha256 = /^[0-9a-f]{64}$/m.exec(result.stdout)?.[0];
       if (result.exitCode === 0 && sha256 !== undefined) return { run, sha256 };
       throw snapshotFailure(run, result.exitCode, result.stderr.trim().slice(0, 500));

@@ -3,6 +3,7 @@ import { sleep, type Clock } from '../base/clock';
 import { Emitter } from '../base/emitter';
 import { isFailure } from '../base/failure';
 import { isOpenFailure } from './hop';
+import { withSignal } from './withSignal';
 
 /** sshd's default `MaxSessions` is 10; a person may have other windows on a shared connection. */
 const START_LIMIT = 6;
@@ -30,13 +31,21 @@ export class ChannelSlots {
   constructor(private readonly clock: Clock) {}
 
   /** Opens a channel when a slot is free. A refusal lowers the limit and waits while others are open. */
-  async open<T>(start: () => Promise<T>, signal?: AbortSignal): Promise<Slotted<T>> {
+  async open<T extends { end(): unknown }>(
+    start: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<Slotted<T>> {
     for (let retries = 0; ;) {
       await this.#freeSlot(signal);
       this.#used += 1;
+      const starting = start();
       try {
-        return this.#slotted(await start());
+        return this.#slotted(await withSignal(starting, signal));
       } catch (error) {
+        if (signal?.aborted) {
+          void this.#closeLate(starting);
+          throw error;
+        }
         this.#giveBack();
         const isLimit = isFailure(error, 'channelRefused') && isOpenFailure(error.cause);
         if (!isLimit) throw error;
@@ -59,6 +68,13 @@ export class ChannelSlots {
       if (this.#used > 0) this.#limit = this.#used;
       return undefined;
     }
+  }
+
+  /** Nobody waits for this channel any more; it counts until it is known. */
+  async #closeLate(starting: Promise<{ end(): unknown }>): Promise<void> {
+    const channel = await starting.catch(() => undefined);
+    channel?.end();
+    this.#giveBack();
   }
 
   #slotted<T>(channel: T): Slotted<T> {

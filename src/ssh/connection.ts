@@ -10,9 +10,11 @@ import {
   type ConnectionEvent,
   type ConnectionState,
 } from './connectionState';
+import type { Slotted } from './channelSlots';
 import { Credentials } from './credentials';
 import type { Endpoint } from './endpoint';
 import { followExec } from './exec';
+import type { ExecChannel } from './execChannel';
 import { detailOf, sshFailure } from './failures';
 import { KeyRing } from './keyRing';
 import type { LoginBudget } from './loginBudget';
@@ -104,7 +106,7 @@ export class SshConnection implements Remote {
     const { signal } = options;
     const line = await this.#connected(signal);
     const { hop, host } = line;
-    const held = await line.slots.open(() => hop.openExec(command), signal);
+    const held = await commandChannel(line, command, options);
     const context = { hop, host, clock: this.options.clock };
     line.commands += 1;
     try {
@@ -272,4 +274,23 @@ export class SshConnection implements Remote {
       return undefined;
     }
   }
+}
+
+/** In the shell that waits, or a new one; in that case the request for the next shell goes out behind it. */
+async function commandChannel(
+  { hop, slots, shell }: Line,
+  command: string,
+  { isFollowed, signal }: ExecOptions,
+): Promise<Slotted<ExecChannel>> {
+  const waiting = await shell.run(command, signal);
+  if (waiting) {
+    if (isFollowed) shell.prepare();
+    return waiting;
+  }
+  const open = (): Promise<ExecChannel> => {
+    const opening = hop.openExec(command);
+    if (isFollowed) shell.prepare();
+    return opening;
+  };
+  return slots.open(open, signal);
 }

@@ -59,13 +59,13 @@ class RunningCommand implements Disposable {
   dispose(): void {
     for (const item of this.#owned) item.dispose();
     if (this.#isClosed) return;
-    const { channel } = this.execChannel;
+    const { execChannel } = this;
     // The command would outlive the channel: ask it to end, then let go.
     if (this.context.hop.endReason === undefined) {
-      terminate(channel);
-      channel.close();
+      execChannel.terminate();
+      execChannel.end();
     }
-    channel.destroy();
+    execChannel.channel.destroy();
   }
 
   /** Waits for the machine to take each part before it asks for the next, so memory stays flat. */
@@ -136,19 +136,4 @@ function drained(channel: ClientChannel): Promise<void> {
     };
     for (const event of ['drain', 'close', 'error']) channel.on(event, done);
   });
-}
-
-/** What ssh2 1.17 keeps in a channel and does not declare. */
-interface OpenChannel {
-  readonly outgoing: { readonly id: number; readonly state: string };
-  readonly _client: {
-    readonly _protocol: { signal(channel: number, name: string): void };
-  };
-}
-
-/** Asks sshd to end the command. ssh2 drops signals after the end of input, though SSH allows them (RFC 4254, 6.9). */
-function terminate(channel: ClientChannel): void {
-  const { outgoing, _client: client } = channel as unknown as OpenChannel;
-  if (outgoing.state === 'open' || outgoing.state === 'eof')
-    client._protocol.signal(outgoing.id, 'TERM');
 }

@@ -5,6 +5,7 @@ import type { Credentials } from './credentials';
 import type { Hop } from './hop';
 import { openRoute } from './route';
 import { SftpChannels } from './sftpChannels';
+import { WaitingShell } from './waitingShell';
 
 /** An open connection with the channels on it. */
 export interface Line {
@@ -12,6 +13,7 @@ export interface Line {
   readonly host: string;
   readonly slots: ChannelSlots;
   readonly sftp: SftpChannels;
+  readonly shell: WaitingShell;
   /** Commands under way. */
   commands: number;
 }
@@ -46,8 +48,8 @@ export async function openLine(
     },
     signal,
   );
-  const parts = { hop, host: endpoint.host, slots: new ChannelSlots(clock) };
-  return { ...parts, sftp: new SftpChannels({ ...parts, clock }), commands: 0 };
+  const parts = { hop, host: endpoint.host, slots: new ChannelSlots(clock), clock };
+  return { ...parts, sftp: new SftpChannels(parts), shell: new WaitingShell(parts), commands: 0 };
 }
 
 /** True while a command or a file operation is under way. */

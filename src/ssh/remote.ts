@@ -16,6 +16,8 @@ export interface ExecOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds until the command is given up as `timedOut`; default 60,000. */
   readonly timeoutMs?: number;
+  /** Another command comes soon: its shell is opened meanwhile, where the server has a channel to spare. */
+  readonly isFollowed?: boolean;
 }
 
 /** `exitCode` is undefined when the command was ended by a signal. */

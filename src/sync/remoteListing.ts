@@ -55,7 +55,8 @@ export async function listByCommand(
   signal?: AbortSignal,
 ): Promise<RemoteListing | undefined> {
   const { files, exec, root } = place;
-  const options = { timeoutMs: LIST_TIMEOUT_MS, ...(signal && { signal }) };
+  // What follows is the sync itself, in most cases.
+  const options = { timeoutMs: LIST_TIMEOUT_MS, isFollowed: true, ...(signal && { signal }) };
   const last = lastManifest(files, root);
   const answer = await runScript(
     exec,

@@ -1,9 +1,14 @@
 // Our connection against a real OpenSSH server: commands, loss, limits, cancellation, nothing left behind.
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { isFailure } from '../../src/base/failure';
 import type { ConnectionState } from '../../src/ssh/connectionState';
 import { remotePath } from '../../src/ssh/remote';
+import { shellCommand } from '../../src/ssh/shellQuote';
 import { requires } from '../requirements';
+import { ManualClock } from '../unit/ssh/manualClock';
 import { freePort, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
 import { ClientSide, eventually } from './sshFixture';
 
@@ -86,6 +91,94 @@ describe('commands', () => {
     const remote = side.connection();
     await Promise.all(Array.from({ length: 5 }, () => remote.exec('true')));
     expect(side.server.log().match(/Accepted publickey/g)).toHaveLength(1);
+  });
+});
+
+describe('a shell that waits for the next command', () => {
+  const followed = (script: string, stdin = '') =>
+    [shellCommand(script), { stdin, isFollowed: true, encoding: 'latin1' }] as const;
+  const waiting = (): number[] =>
+    client.server
+      .sessions()
+      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('IFS= read'));
+
+  it('has its start-up files behind it and changes nothing of the command', async () => {
+    const side = await start();
+    const home = join(side.server.folder, 'home');
+    writeFileSync(join(home, '.bashrc'), 'echo hello; echo x >>"$HOME/starts"; export AT=here\n');
+    const starts = (): number => readFileSync(join(home, 'starts'), 'utf8').length / 2;
+    const remote = side.connection();
+    await remote.exec(...followed('true'));
+    await eventually(() => starts() === 2 && waiting().length === 1, 'the shell');
+    const bytes = randomBytes(200_000).toString('hex');
+    const result = await remote.exec(...followed('printf %s "$AT<"; cat; echo no >&2; exit 7', bytes)); // prettier-ignore
+    expect(result).toMatchObject({ stderr: 'no\n', exitCode: 7 });
+    expect(result.stdout.split('here<')[1] === bytes).toBe(true);
+    await eventually(() => starts() === 3 && waiting().length === 1, 'the next shell');
+    // A command for the login shell does not get it.
+    expect((await remote.exec('echo "$0"')).stdout).toMatch(/bash\n$/);
+    expect(starts()).toBe(4);
+    expect(waiting()).toHaveLength(1);
+  });
+
+  it('that was killed is passed over', async () => {
+    const remote = (await start()).connection();
+    await remote.exec(...followed('true'));
+    await eventually(() => waiting().length === 1, 'the shell');
+    const [pid = -1] = waiting();
+    process.kill(pid, 'SIGKILL');
+    const end = new RegExp(`session_exit_message: .* pid ${pid}\\b`);
+    await eventually(() => end.test(client.server.log()), 'its end');
+    // What the server says about it comes before this answer.
+    await remote.files.stat(remotePath('/'));
+    expect((await remote.exec(shellCommand('echo on'))).stdout).toBe('on\n');
+  });
+
+  it('ends after a minute, and with its connection', async () => {
+    const clock = new ManualClock();
+    const remote = (await start()).connection({}, { clock });
+    await remote.exec(...followed('true'));
+    await eventually(() => waiting().length === 1, 'the shell');
+    clock.pass(60_000);
+    await eventually(() => waiting().length === 0, 'its end');
+    await remote.exec(...followed('true'));
+    await eventually(() => waiting().length === 1, 'another shell');
+    remote.disconnect();
+    expect(clock.waiting).toBe(0);
+    await eventually(() => client.server.sessions().length === 0, 'the end of all');
+  });
+
+  it('or any other channel does not keep a command from being cancelled while it opens', async () => {
+    const side = await start();
+    const remote = side.connection();
+    await remote.connect();
+    const first = remote.exec(...followed('sleep 1'));
+    await new Promise(setImmediate);
+    side.server.freezeSessions(true);
+    const abort = new AbortController();
+    const { signal } = abort;
+    const others = [shellCommand('true'), 'true'].map((command) =>
+      remote.exec(command, { signal }),
+    );
+    const ends = others.map((other) => expect(other).rejects.toMatchObject({ name: 'AbortError' }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    abort.abort();
+    await Promise.all(ends);
+    side.server.freezeSessions(false);
+    expect((await first).exitCode).toBe(0);
+    expect((await remote.exec(...followed('echo on'))).stdout).toBe('on\n');
+  });
+
+  it.each([1, 2, 3])('leaves its channel to other work with MaxSessions %i', async (limit) => {
+    const remote = (await start({ extraConfig: `MaxSessions ${limit}` })).connection();
+    for (let round = 0; round < 3; round++) {
+      expect((await remote.exec(...followed('echo on'))).stdout).toBe('on\n');
+      const work = Array.from({ length: 4 }, (_, index) =>
+        remote.exec(...followed(`sleep 0.1; echo ${index}`)),
+      );
+      expect((await remote.files.stat(remotePath('/')))?.kind).toBe('folder');
+      expect((await Promise.all(work)).map(({ stdout }) => stdout.trim())).toEqual(['0', '1', '2', '3']); // prettier-ignore
+    }
   });
 });
 

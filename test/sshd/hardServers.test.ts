@@ -39,11 +39,13 @@ async function refusal(remote: SshConnection): Promise<{ reason: string; text: s
   return { reason: error.reason, text: failureText(error, english).message };
 }
 
-/** Both ways in which the layers above run something: a plain command, and a script for sh. */
+/** The ways in which the layers above run something: a plain command, and a script for sh. */
 async function bothWays(remote: SshConnection): Promise<void> {
   expect((await remote.exec('echo "one  two"')).stdout).toContain('one  two\n');
   const { command, stdin } = shellScript(`printf '%s\\n' 'it'\\''s $HOME !! "x"'\n`);
-  expect((await remote.exec(command, { stdin })).stdout).toContain(`it's $HOME !! "x"\n`);
+  // The second time it may be a shell that waited.
+  for (const isFollowed of [true, false])
+    expect((await remote.exec(command, { stdin, isFollowed })).stdout).toContain(`it's $HOME !! "x"\n`); // prettier-ignore
   expect(await resolveRemoteFolder(remote, '~/runs')).toBe(`${client.server.folder}/home/runs`);
 }
 

@@ -84,7 +84,7 @@ let bench: Bench;
 afterEach(() => bench.stop());
 
 describe('round trips on a warm connection', () => {
-  it('are 2 for a sync of 2,000 files without a change, and 5 for 3 changed files', async () => {
+  it('are at most 2 for a sync of 2,000 files without a change, and 3 for 3 changed files', async () => {
     bench = await Bench.start(150);
     for (let index = 0; index < 2_000; index++)
       bench.put(`src/m${index % 110}/f${index}.py`, `print(${index})\n`);
@@ -96,13 +96,15 @@ describe('round trips on a warm connection', () => {
       const { uploaded, unchanged } = await bench.sync(connection);
       return { uploaded, unchanged, trips: bench.proxy.roundTrips - before };
     };
+    // In the shell that waits since the run before; without one it takes another round trip.
+    expect((await counted()).trips).toBe(2);
     const quietTrips: number[] = [];
     for (let run = 0; run < (isSoak ? 100 : 8); run++) {
       const { trips, ...files } = await counted();
       expect(files).toEqual({ uploaded: 0, unchanged: 2_000 });
       quietTrips.push(trips);
     }
-    expect(usual(quietTrips)).toBe(2);
+    expect(usual(quietTrips)).toBe(1);
     const changedTrips: number[] = [];
     for (let run = 0; run < (isSoak ? 25 : 5); run++) {
       for (const index of [0, 1, 2]) bench.put(`src/m${index}/f${index}.py`, `changed ${run}\n`);
@@ -110,7 +112,7 @@ describe('round trips on a warm connection', () => {
       expect(files).toEqual({ uploaded: 3, unchanged: 1_997 });
       changedTrips.push(trips);
     }
-    expect(usual(changedTrips)).toBe(5);
+    expect(usual(changedTrips)).toBe(3);
     expect(execFileSync('diff', ['-r', '--exclude=.furo', bench.local, bench.there]).length).toBe(
       0,
     );

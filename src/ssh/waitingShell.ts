@@ -1,0 +1,88 @@
+// A shell that waits for its command, so that the command starts one round trip later and not three. Knows no command.
+import type { Clock } from '../base/clock';
+import type { Disposable } from '../base/disposable';
+import type { ChannelSlots, Slotted } from './channelSlots';
+import type { ExecChannel } from './execChannel';
+import type { Hop } from './hop';
+import { withSignal } from './withSignal';
+
+type Shell = Slotted<ExecChannel>;
+
+/** Nobody needs one that waits longer; it sees the start-up files of the login as they were when it was opened. */
+const WAIT_MS = 60_000;
+/** `read` takes single bytes from what it cannot seek in, so that all after the line is left for the command. */
+const WAITER = `exec /bin/sh -c 'IFS= read -r c && eval "$c"'`;
+/** sh, in whatever login shell: `remoteScript.ts` and `shellQuote.ts` write such lines. */
+const ONE_LINE_FOR_SH = /^exec \/bin\/sh [^\n]*$/;
+
+/** At most one on each connection; its slot is for whoever needs it more. */
+export class WaitingShell {
+  #waiting: Promise<Shell | undefined> | undefined;
+  #limit: Disposable | undefined;
+
+  constructor(
+    private readonly line: {
+      readonly hop: Hop;
+      readonly slots: ChannelSlots;
+      readonly clock: Clock;
+    },
+  ) {
+    line.slots.onDidStarve(() => {
+      this.#retire();
+    });
+    line.hop.onDidEnd(() => {
+      this.#retire();
+    });
+  }
+
+  /** Opens one in the background, where that takes no channel from anybody. */
+  prepare(): void {
+    const { hop, slots, clock } = this.line;
+    if (this.#waiting || hop.endReason) return;
+    this.#waiting = slots.openSpare(() => hop.openExec(WAITER)).catch(() => undefined);
+    this.#limit = clock.after(WAIT_MS, () => {
+      this.#retire();
+    });
+  }
+
+  /** The channel in which the command runs now; undefined where no shell waits, or the command needs a login shell. */
+  async run(command: string, signal?: AbortSignal): Promise<Shell | undefined> {
+    if (!ONE_LINE_FOR_SH.test(command)) return undefined;
+    const taken = this.#take();
+    const shell = await withSignal(taken, signal).catch((error: unknown) => {
+      letGo(taken);
+      throw error;
+    });
+    if (!shell?.channel.isOpen) {
+      letGo(taken);
+      return undefined;
+    }
+    shell.channel.channel.write(`${command}\n`);
+    return shell;
+  }
+
+  #take(): Promise<Shell | undefined> {
+    const waiting = this.#waiting ?? Promise.resolve(undefined);
+    this.#waiting = undefined;
+    this.#limit?.dispose();
+    return waiting;
+  }
+
+  #retire(): void {
+    letGo(this.#take());
+  }
+}
+
+/** It ends at the end of its input. Its slot is free when the server has closed the channel. */
+function letGo(taken: Promise<Shell | undefined>): void {
+  void taken.then((shell) => {
+    if (!shell) return;
+    const { channel } = shell.channel;
+    channel.once('close', () => {
+      shell.release();
+    });
+    channel.resume();
+    channel.stderr.resume();
+    channel.destroy();
+  });
+}
