@@ -3,7 +3,7 @@ import { previewSync } from '../jobs/previewSync';
 import { projectPlaces } from '../jobs/places';
 import { resolveRemoteFolder } from '../jobs/remoteFolder';
 import { syncProject } from '../sync/upload';
-import { notesText, syncPreviewText } from '../words/syncText';
+import { keptNotes, notesText, syncPreviewText } from '../words/syncText';
 import { say, syncSettings, type Context } from './commands';
 
 export async function syncOrPreview(
@@ -27,10 +27,8 @@ export async function syncOrPreview(
     localFolder: workspaceFolder,
     remoteFolder: projectPlaces(remoteFolder, workspaceFolder).project,
   });
-  const { uploaded, removed, unchanged, kept } = summary;
+  const { uploaded, removed, unchanged } = summary;
   say(context, t('{0} sent, {1} removed, {2} unchanged', uploaded, removed, unchanged));
-  const paths = [...kept.map(({ path }) => path), ...summary.skippedLinks];
-  if (paths.length > 0)
-    say(context, t('Not sent as they are here (changed on the machine, or links): {0}', paths.join(', '))); // prettier-ignore
-  for (const sentence of notesText(summary, t)) say(context, sentence);
+  for (const sentence of [...keptNotes(summary, t), ...notesText(summary, t)])
+    say(context, sentence);
 }

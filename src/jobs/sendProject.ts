@@ -77,15 +77,16 @@ function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary &
     ...summary.kept.map(({ path, why }) => ({ path, detail: why })),
     ...summary.skippedLinks.map((path) => ({ path, detail: 'link' })),
   ];
-  for (const { path, detail } of kept)
-    log.warn(`sync: ${path} was not sent as it is here (${detail})`);
+  for (const { path, why, copy } of summary.kept)
+    log.warn(`sync: ${path}: ${why}${copy === undefined ? '' : `, the one there is now ${copy}`}`);
+  for (const path of summary.skippedLinks) log.warn(`sync: ${path}: a link, not sent`);
   const [absent] = missing;
   if (absent !== undefined) throw jobFailure('inputNotSent', { path: absent, detail: 'link' });
   const needed = kept.find(
     ({ path, detail }) => path === neededPath(plan.job) && detail !== 'bothChanged',
   );
   if (needed) throw jobFailure('inputNotSent', needed);
-  if (kept.length > 0) plan.onStep?.({ kind: 'kept', paths: kept.map(({ path }) => path) });
+  if (kept.length > 0) plan.onStep?.({ kind: 'kept', summary });
 }
 
 /** The file of the workspace that the job is about. */

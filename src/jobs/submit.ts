@@ -37,8 +37,8 @@ export type SubmitStep =
   | { readonly kind: 'sync'; readonly progress: SyncProgress }
   /** What a person should know about a sync that went well. */
   | { readonly kind: 'notes'; readonly notes: SyncNotes }
-  /** Files that are now different there, because they were changed on the machine or cannot be sent. */
-  | { readonly kind: 'kept'; readonly paths: readonly string[] };
+  /** What is not there as it is here, or keeps another copy beside it. */
+  | { readonly kind: 'kept'; readonly summary: Pick<SyncSummary, 'kept' | 'skippedLinks'> };
 
 export interface SubmitPlan {
   readonly job: WorkflowJob;

@@ -205,7 +205,7 @@ describe('submitting', () => {
       exclude: [],
       target: '',
       onStep: (step: SubmitStep) => {
-        if (step.kind === 'kept') told.push([...step.paths]);
+        if (step.kind === 'kept') told.push(step.summary.kept.map(({ path }) => path));
       },
     };
     const { remote, store } = window;
