@@ -25,6 +25,11 @@ export function plainPath(path: string): string {
   return parts.join('/');
 }
 
+/** A file of that name describes jobs; the usual one lies in the folder itself. */
+export function isWorkflowFile(path: string): boolean {
+  return /(?:^|\/)furo\.ya?ml$/.test(path);
+}
+
 /** File name without folder and extension: `data/questions.jsonl` -> `questions`. */
 export function baseName(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1);

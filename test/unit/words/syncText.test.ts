@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import bundle from '../../../l10n/bundle.l10n.ja.json';
-import { previewSync, type PreviewOptions } from '../../../src/jobs/previewSync';
+import { neededByRun, previewSync, type PreviewOptions } from '../../../src/jobs/previewSync';
 import { projectPlaces } from '../../../src/jobs/places';
 import { remotePath } from '../../../src/ssh/remote';
 import { syncProject } from '../../../src/sync/upload';
@@ -107,6 +107,33 @@ describe('the preview', () => {
       'venv/ | built-in rule "venv/"',
       'outside | a link that leads out of the folder',
     ]);
+  });
+
+  it.each([
+    ['data/q.jsonl', ['data/q.jsonl']],
+    ['run.bash', ['run.bash']],
+    ['run.pjm', ['run.pjm']],
+    ['sub/furo.yml', ['own.py']],
+    ['furo.yaml', ['set.jsonl', 'lib/p.py', 'in.jsonl', 'go.sh']],
+    ['README.md', ['set.jsonl', 'lib/p.py', 'in.jsonl', 'go.sh']],
+    [undefined, ['set.jsonl', 'lib/p.py', 'in.jsonl', 'go.sh']],
+  ])('knows what a run of %s would send in spite of the rules', async (path, needed) => {
+    put('sub/furo.yml', 'version: 1\njobs: { a: { python: { script: own.py } } }');
+    put(
+      'furo.yaml',
+      `version: 1
+jobs:
+  a: { inference: { promptFunction: lib/p.py:build } }
+  b: { inference: { input: ./in.jsonl } }
+  c: { script: go.sh }`,
+    );
+    expect(await neededByRun(local, path, './set.jsonl')).toEqual(needed);
+  });
+
+  it('needs nothing where nothing can be run', async () => {
+    expect(await neededByRun(local, 'README.md', 'set.jsonl')).toEqual([]);
+    put('furo.yaml', 'version: 1\njobs: 5');
+    expect(await neededByRun(local, undefined, 'set.jsonl')).toEqual([]);
   });
 
   it('lists a project that the size guard stops, the heaviest files first', async () => {
