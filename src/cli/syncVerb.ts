@@ -11,11 +11,11 @@ export async function syncOrPreview(
   { isPreview }: { readonly isPreview: boolean },
 ): Promise<void> {
   const { session, screen, signal, translate: t } = context;
-  const { remote, folder: workspaceFolder, settings } = session;
+  const { remote, folder: workspaceFolder, settings, computer } = session;
   await remote.connect(signal);
   const { remoteFolder: base } = settings.connection;
   const remoteFolder = await resolveRemoteFolder(remote, base, signal);
-  const options = { ...syncSettings(context), workspaceFolder, remoteFolder };
+  const options = { ...syncSettings(context), workspaceFolder, computer, remoteFolder };
   if (isPreview) {
     screen.write(syncPreviewText(await previewSync(remote, options), t));
     return;
@@ -25,7 +25,7 @@ export async function syncOrPreview(
     files: remote.files,
     exec: (command, how) => remote.exec(command, how),
     localFolder: workspaceFolder,
-    remoteFolder: projectPlaces(remoteFolder, workspaceFolder).project,
+    remoteFolder: projectPlaces(remoteFolder, workspaceFolder, computer).project,
   });
   const { uploaded, removed, unchanged } = summary;
   say(context, t('{0} sent, {1} removed, {2} unchanged', uploaded, removed, unchanged));

@@ -15,6 +15,7 @@ import { projectPlaces } from './places';
 
 export interface PreviewOptions {
   readonly workspaceFolder: string;
+  readonly computer: string;
   /** Absolute folder on the machine. */
   readonly remoteFolder: RemotePath;
   readonly exclude: readonly string[];
@@ -40,8 +41,8 @@ export async function previewSync(
   machine: Pick<Remote, 'files' | 'exec'>,
   options: PreviewOptions,
 ): Promise<SyncPreview> {
-  const { workspaceFolder: localFolder, signal } = options;
-  const { project: remoteFolder } = projectPlaces(options.remoteFolder, localFolder);
+  const { workspaceFolder: localFolder, computer, signal } = options;
+  const { project: remoteFolder } = projectPlaces(options.remoteFolder, localFolder, computer);
   const places = { localFolder, remoteFolder };
   try {
     const { files } = machine;

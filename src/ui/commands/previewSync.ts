@@ -25,7 +25,7 @@ export async function previewSync(
   const preview = await prepareThere(machines, place, (_center, plan) =>
     compare(machines.machine.remote, {
       ...plan,
-      include: settings.syncInclude,
+      computer: machines.computer(),
       needed,
     }),
   );

@@ -12,7 +12,7 @@ import {
 } from '../../../src/jobs/runtimePlan';
 import { projectPlaces } from '../../../src/jobs/places';
 import { remotePath } from '../../../src/ssh/remote';
-import { Bench, inferenceOf, jobOf, type Window } from './bench';
+import { computer, Bench, inferenceOf, jobOf, type Window } from './bench';
 
 const plan70B = {
   version: 1,
@@ -267,7 +267,7 @@ describe('a submission', () => {
       exclude: [],
     };
     const file = join(
-      projectPlaces(options.remoteFolder, bench.workspace).own,
+      projectPlaces(options.remoteFolder, bench.workspace, computer).own,
       'plans/answer.json',
     );
     expect(await window.center.planText({ job: answer, ...options })).toBe(`Plan of ${file}\n`);

@@ -37,14 +37,20 @@ function put(path: string, content: string): void {
   fs.utimesSync(file, time, time);
 }
 
-const project = () => projectPlaces(base, local).project;
+const project = () => projectPlaces(base, local, 'me').project;
 const there = (path: string) => join(root, 'there', project(), path);
 
 /** Without a shell, as an SFTP-only machine answers. */
 const exec = () => Promise.resolve({ stdout: '', stderr: '', exitCode: 127 });
 
 function preview(options: Partial<PreviewOptions> = {}) {
-  const given = { workspaceFolder: local, remoteFolder: base, exclude: [], ...options };
+  const given = {
+    workspaceFolder: local,
+    computer: 'me',
+    remoteFolder: base,
+    exclude: [],
+    ...options,
+  };
   return previewSync({ files, exec }, given);
 }
 
