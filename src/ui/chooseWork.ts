@@ -10,6 +10,7 @@ import { validateScript } from '../pjm/validate';
 import type { Settings } from '../settings';
 import { expandEntry, expandFile, requestOf, type Expanded } from '../workflow/expand';
 import { loadWorkflow, type JobEntry } from '../workflow/loadWorkflow';
+import { isWorkflowFile } from '../workflow/paths';
 import type { JobSettings, WorkflowJob } from '../workflow/workflow';
 import { problemText } from '../words/problemText';
 import { uiFailure } from './failures';
@@ -33,10 +34,6 @@ export function clickedFile(argument: vscode.Uri | undefined): ClickedFile {
   const folder = vscode.workspace.getWorkspaceFolder(uri);
   if (!folder) throw uiFailure('fileOutsideFolder', { path: uri.fsPath });
   return { uri, folder, path: relative(folder.uri.fsPath, uri.fsPath).split(sep).join('/') };
-}
-
-export function isWorkflowFile(path: string): boolean {
-  return /(?:^|\/)furo\.ya?ml$/.test(path);
 }
 
 /** How many jobs of one furo.yaml may be chosen at once. */

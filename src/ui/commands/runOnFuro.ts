@@ -7,7 +7,7 @@ import type { JobCenter } from '../../jobs/jobCenter';
 import { resolveRemoteFolder } from '../../jobs/remoteFolder';
 import type { SubmitPlan, SubmitStep } from '../../jobs/submit';
 import type { JobSettings, WorkflowJob } from '../../workflow/workflow';
-import { few, notesText, sizeText } from '../../words/syncText';
+import { few, keptNotes, notesText, sizeText } from '../../words/syncText';
 import { chooseResources, chooseWork, clickedFile } from '../chooseWork';
 import { uiFailure } from '../failures';
 import type { JobOutput } from '../jobOutput';
@@ -140,12 +140,8 @@ function stepReporter(
   let percent = 0;
   return (step) => {
     if (step.kind === 'kept') {
-      void vscode.window.showWarningMessage(
-        vscode.l10n.t(
-          'Not sent as they are here (changed on the machine, or links): {0}',
-          step.paths.join(', '),
-        ),
-      );
+      for (const sentence of keptNotes(step.summary, vscode.l10n.t))
+        void vscode.window.showWarningMessage(sentence);
       return;
     }
     if (step.kind === 'notes') {

@@ -13,7 +13,7 @@ import { clearSnapshots, takeSnapshot } from '../../../src/jobs/snapshot';
 import type { SubmitStep } from '../../../src/jobs/submit';
 import { joinRemote, remotePath } from '../../../src/ssh/remote';
 import { syncProject } from '../../../src/sync/upload';
-import { Bench, jobOf, script, until, type Window } from './bench';
+import { computer, Bench, jobOf, script, until, type Window } from './bench';
 
 let bench: Bench;
 let window: Window;
@@ -26,7 +26,7 @@ const awkward = ['--help', 'a b/c\\d.txt', "it's $HOME `id`.txt", '設定/表.cs
 beforeEach(async () => {
   bench = await Bench.start();
   window = bench.window();
-  places = projectPlaces(remotePath(bench.furo.endpoint.remoteFolder), bench.workspace);
+  places = projectPlaces(remotePath(bench.furo.endpoint.remoteFolder), bench.workspace, computer);
   bench.write('tool.py', 'print("hello")\n');
   bench.write('data/large.bin', large);
   bench.write('data/small.bin', Buffer.alloc(mebibyte));
@@ -205,12 +205,19 @@ describe('submitting', () => {
       exclude: [],
       target: '',
       onStep: (step: SubmitStep) => {
-        if (step.kind === 'kept') told.push([...step.paths]);
+        if (step.kind === 'kept') told.push(step.summary.kept.map(({ path }) => path));
       },
     };
     const { remote, store } = window;
     const parts = {
-      ...{ remote, store, clock: systemClock, log: silentLogger, inFlight: new Set<string>() },
+      ...{
+        computer,
+        remote,
+        store,
+        clock: systemClock,
+        log: silentLogger,
+        inFlight: new Set<string>(),
+      },
       queue: new PjmQueue(remote, silentLogger),
       uploadRuntime: () => Promise.reject(new Error('no inference')),
     };
