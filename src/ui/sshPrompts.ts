@@ -1,11 +1,12 @@
 // The questions of a login, asked in the editor. Answers go back to ssh/ and are kept nowhere.
 import * as vscode from 'vscode';
 import type { SshPrompts } from '../ssh/prompts';
+import { showInputBox, showWarning } from './messages';
 
 export const sshPrompts: SshPrompts = {
   async confirmHostKey({ host, port, keyType, fingerprint, storedIn }) {
     const connect = vscode.l10n.t('Trust and Connect');
-    const chosen = await vscode.window.showWarningMessage(
+    const chosen = await showWarning(
       vscode.l10n.t('Do you trust the machine {0}?', `${host}:${port}`),
       {
         modal: true,
@@ -83,7 +84,7 @@ function plain(text: string): string {
 }
 
 function ask(signal: AbortSignal, options: vscode.InputBoxOptions): Promise<string | undefined> {
-  return cancellable(signal, (token) => vscode.window.showInputBox(options, token));
+  return cancellable(signal, (token) => showInputBox(options, token));
 }
 
 async function cancellable<T>(

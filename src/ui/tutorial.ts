@@ -7,6 +7,7 @@ import type { Logger } from '../base/log';
 import type { SimulatedFuro } from '../simulator/simulatedFuro';
 import { uiFailure } from './failures';
 import type { Machines } from './machines';
+import { showInformation, withProgress } from './messages';
 
 export interface TutorialParts {
   readonly machines: Machines;
@@ -33,7 +34,7 @@ export class Tutorial implements Disposable {
     const { machines, storage, trustFile, log } = this.#parts;
     if (!this.#furo) {
       const title = vscode.l10n.t('Starting the simulated Furo');
-      this.#furo = await vscode.window.withProgress(
+      this.#furo = await withProgress(
         { location: vscode.ProgressLocation.Notification, title },
         () => startFuro(storage, log),
       );
@@ -46,7 +47,7 @@ export class Tutorial implements Disposable {
       'The simulated Furo runs on this computer. Right-click a file and choose Run on Furo; nothing leaves your computer.',
     );
     const back = vscode.l10n.t('Back to My Settings');
-    if ((await vscode.window.showInformationMessage(text, back)) === back) await this.stop();
+    if ((await showInformation(text, back)) === back) await this.stop();
   }
 
   async stop(): Promise<void> {
