@@ -133,11 +133,14 @@ export class HostTrust {
   /** Without a question only for a host that is wholly new: another type for a known one is a reason to look. */
   async #mayRemember(
     verdict: HostKeyVerdict,
-    shown: Omit<HostKeyQuestion, 'storedIn'>,
+    shown: Omit<HostKeyQuestion, 'storedIn' | 'known'>,
   ): Promise<boolean> {
     const { endpoint, trustFile, confirm } = this.options;
     if (endpoint.strictHostKeys === 'accept-new' && verdict.kind === 'unknown') return true;
-    const isConfirmed: unknown = await confirm({ ...shown, storedIn: trustFile });
+    const known = verdict.kind === 'unknownType' && {
+      known: { file: verdict.file, line: verdict.line },
+    };
+    const isConfirmed: unknown = await confirm({ ...shown, ...known, storedIn: trustFile });
     return isConfirmed === true;
   }
 }

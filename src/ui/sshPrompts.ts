@@ -4,18 +4,26 @@ import type { SshPrompts } from '../ssh/prompts';
 import { showInputBox, showWarning } from './messages';
 
 export const sshPrompts: SshPrompts = {
-  async confirmHostKey({ host, port, keyType, fingerprint, storedIn }) {
+  async confirmHostKey({ host, port, keyType, fingerprint, storedIn, known }) {
     const connect = vscode.l10n.t('Trust and Connect');
     const chosen = await showWarning(
       vscode.l10n.t('Do you trust the machine {0}?', `${host}:${port}`),
       {
         modal: true,
-        detail: vscode.l10n.t(
-          'You connect to it for the first time. Compare the fingerprint of its {0} key with the one that the computer centre publishes:\n\n{1}\n\nNothing is sent before you decide. If you trust it, the key is stored in {2}, and a changed key will be refused later.',
-          keyType,
-          fingerprint,
-          storedIn,
-        ),
+        detail: known
+          ? vscode.l10n.t(
+              'Be careful: another key of this machine is remembered already in {3}, and now it shows one of another type. Somebody may be in between, or the machine was set up anew. Compare the fingerprint of its {0} key with the one that the computer centre publishes:\n\n{1}\n\nNothing is sent before you decide. If you trust it, the key is stored in {2}, beside the other one.',
+              keyType,
+              fingerprint,
+              storedIn,
+              `${known.file}:${known.line}`,
+            )
+          : vscode.l10n.t(
+              'You connect to it for the first time. Compare the fingerprint of its {0} key with the one that the computer centre publishes:\n\n{1}\n\nNothing is sent before you decide. If you trust it, the key is stored in {2}, and a changed key will be refused later.',
+              keyType,
+              fingerprint,
+              storedIn,
+            ),
       },
       connect,
     );
