@@ -1,5 +1,5 @@
 // The question about a host key in the editor: what it says, and when it is asked.
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { HostKeyQuestion } from '../../../src/ssh/prompts';
 import { sshPrompts } from '../../../src/ui/sshPrompts';
 
@@ -22,6 +22,7 @@ const { dialogs, editor } = vi.hoisted(() => {
 });
 vi.mock('vscode', () => editor);
 
+const yes = 'Trust and Connect';
 const question: HostKeyQuestion = {
   host: 'login',
   port: 22,
@@ -31,8 +32,9 @@ const question: HostKeyQuestion = {
   name: 'login',
 };
 
-beforeEach(() => {
-  dialogs.length = 0;
+afterEach(async () => {
+  for (const { choose } of dialogs.splice(0)) choose(undefined);
+  await new Promise(setImmediate);
 });
 
 describe('the question about a host key', () => {
@@ -46,5 +48,22 @@ describe('the question about a host key', () => {
     expect(other).not.toContain('for the first time');
     expect(other).toContain('remembered already in /home/known_hosts:7');
     for (const detail of [first, other]) expect(detail).toContain('SHA256:abc');
+  });
+
+  it('is not asked for an attempt that is over', async () => {
+    expect(await sshPrompts.confirmHostKey(question, AbortSignal.abort())).toBe(false);
+    expect(dialogs).toEqual([]);
+  });
+
+  it('is asked once for an attempt that died and the one after it, which gets the answer', async () => {
+    const died = new AbortController();
+    const first = sshPrompts.confirmHostKey(question, died.signal);
+    died.abort();
+    const second = sshPrompts.confirmHostKey(question, new AbortController().signal);
+    expect(dialogs).toHaveLength(1);
+    dialogs[0]?.choose(yes);
+    expect(await Promise.all([first, second])).toEqual([false, true]);
+    void sshPrompts.confirmHostKey(question, new AbortController().signal);
+    expect(dialogs).toHaveLength(2);
   });
 });
