@@ -35,6 +35,8 @@ export interface HostTrustOptions {
   readonly trustFile: string;
   /** Throws `personNeeded` where nobody is there to be asked. */
   readonly confirm: (question: HostKeyQuestion) => Promise<boolean>;
+  /** Aborts when the attempt is over: an answer that comes later is not remembered. */
+  readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
@@ -135,13 +137,13 @@ export class HostTrust {
     verdict: HostKeyVerdict,
     shown: Omit<HostKeyQuestion, 'storedIn' | 'known'>,
   ): Promise<boolean> {
-    const { endpoint, trustFile, confirm } = this.options;
+    const { endpoint, trustFile, confirm, signal } = this.options;
     if (endpoint.strictHostKeys === 'accept-new' && verdict.kind === 'unknown') return true;
     const known = verdict.kind === 'unknownType' && {
       known: { file: verdict.file, line: verdict.line },
     };
     const isConfirmed: unknown = await confirm({ ...shown, ...known, storedIn: trustFile });
-    return isConfirmed === true;
+    return isConfirmed === true && !signal.aborted;
   }
 }
 

@@ -173,6 +173,18 @@ const blockedWords: Readonly<Record<BlockingReason, BlockedWords>> = {
     advice: (t) =>
       t('The connection broke, and coming back needs an answer from you. Connect again when you are ready; jobs on the machine go on.'), // prettier-ignore
   },
+  agentRefused: {
+    next: 'reconnect',
+    short: (t) => t('agent did not sign'),
+    advice: (t) =>
+      t('The machine takes a key of your SSH agent, but the agent did not sign with it. Unlock the agent or confirm its question, then connect again.'), // prettier-ignore
+  },
+  answerTooLate: {
+    next: 'reconnect',
+    short: (t) => t('answer came too late'),
+    advice: (t) =>
+      t('The machine hung up before a question of the login was answered. Connect again and answer within two minutes.'), // prettier-ignore
+  },
   loginGivenUp: {
     next: 'reconnect',
     short: (t) => t('login not finished'),

@@ -6,12 +6,22 @@ export const loginFailureWords = {
   authenticationFailed: {
     text: (t, v) =>
       t(
-        '{0} did not accept the login of {1}. Keys tried: {2}. Check user and key file in the settings; the public key has to be registered in the HPC portal.',
+        '{0} did not accept the login of {1}. Keys tried: {2}; codes and passwords: {3}. Check user and key file in the settings; the public key has to be registered in the HPC portal.',
         v('host'),
         v('user'),
-        v('tried'),
+        v('keys'),
+        v('answers'),
       ),
     actions: ['openSettings', 'showLog'],
+  },
+  loginUnanswered: {
+    text: (t, v) =>
+      t(
+        '{0} was reached, but did not finish the login of {1} in time. Its home folders may hang, or it is overloaded. Try again later, choose another login node, or ask the computer centre.',
+        v('host'),
+        v('user'),
+      ),
+    actions: ['tryAgain', 'showLog'],
   },
   noKey: {
     text: (t, v) =>
@@ -58,6 +68,23 @@ export const loginFailureWords = {
     text: (t, v) =>
       t(
         'The connection to {0} broke, and coming back needs an answer from you, such as a passphrase or a code. Connect again when you are ready; jobs on the machine go on.',
+        v('host'),
+      ),
+    actions: ['tryAgain'],
+  },
+  agentRefused: {
+    text: (t, v) =>
+      t(
+        '{0} takes a key of your SSH agent, but the agent did not sign with it ({1}). Unlock the agent or confirm its question, then connect again.',
+        v('host'),
+        v('detail'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  answerTooLate: {
+    text: (t, v) =>
+      t(
+        '{0} hung up before a question of the login was answered: it waits for a limited time only, often two minutes. Connect again and answer sooner.',
         v('host'),
       ),
     actions: ['tryAgain'],

@@ -136,7 +136,7 @@ describe('credentials', () => {
     const remote = side.connection({ identityFiles: [other], identityAgent });
     await expect(remote.connect()).rejects.toMatchObject({
       reason: 'authenticationFailed',
-      values: { tried: 1 },
+      values: { keys: 1, answers: 0 },
     });
   });
 

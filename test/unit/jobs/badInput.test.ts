@@ -344,7 +344,7 @@ it('says all of it in English', () => {
       "unknown host key": "Not connected: you did not accept the key of 127.0.0.1 (SHA256:X). Nothing was sent.",
       "unknown resource group": "pjsub refused the job. It says: [ERR.] PJM 0058 pjsub rscgrp=cx-nowhere does not exist.",
       "wrong host": "There is no machine named no-such-machine.invalid. Check the host in the settings and your network.",
-      "wrong key": "127.0.0.1 did not accept the login of researcher. Keys tried: 1. Check user and key file in the settings; the public key has to be registered in the HPC portal.",
+      "wrong key": "127.0.0.1 did not accept the login of researcher. Keys tried: 1; codes and passwords: 0. Check user and key file in the settings; the public key has to be registered in the HPC portal.",
       "wrong port": "127.0.0.1 does not accept connections on port 1. Check host and port in the settings.",
     }
   `);

@@ -1,5 +1,5 @@
 // Fails closed: whatever answers the question about an unknown key, a hostile server sees no attempt to log in.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -216,6 +216,7 @@ describe.each(Object.keys(ways))('%s', (name) => {
     sayYes(true);
     await new Promise((done) => setTimeout(done, 100));
     expect(hostile.logins).toEqual([]);
+    expect(existsSync(join(folder, 'trusted'))).toBe(false);
   });
 
   it('is logged in to after a yes, so that the silence above says something', async () => {
