@@ -290,6 +290,33 @@ describe('a server that falls silent', () => {
   });
 });
 
+describe('a proxy command', () => {
+  const failing = `sh -c "echo 'no VPN' >&2; exit 3" --token canary-token-4c1d`;
+
+  it('that fails by itself is no login, and only its program is in the log', async () => {
+    node = await LoginNode.start(keyThenCode);
+    const logins = new LoginBudget({ clock: new ManualClock(), log: silentLogger });
+    const connection = node.connection({}, { proxyCommand: failing }, { logins });
+    for (let login = 0; login < 7; login++)
+      await expect(connection.connect()).rejects.toMatchObject({
+        reason: 'proxyCommandFailed',
+        values: { detail: 'no VPN, exit status 3' },
+      });
+    expect(node.log).toContain('proxy command of 127.0.0.1: sh');
+    expect(node.log.join()).not.toContain('canary');
+  });
+
+  it('that reached the machine counts as a login', async () => {
+    node = await LoginNode.start(keyThenCode);
+    const logins = new LoginBudget({ clock: new ManualClock(), log: silentLogger });
+    const proxyCommand = `sh -c "printf 'SSH-2.0-machine\\r\\n'; exit 3"`;
+    const connection = node.connection({}, { proxyCommand }, { logins });
+    for (let login = 0; login < 6; login++)
+      await expect(connection.connect()).rejects.toMatchObject({ reason: 'proxyCommandFailed' });
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'tooManyLogins' });
+  });
+});
+
 describe('a password', () => {
   it('is asked for after one keyboard-interactive try that had no question', async () => {
     node = await LoginNode.start((context) => {
