@@ -1,6 +1,4 @@
 // The simulated Furo inside the editor: started on demand, in the extension's own storage. The only file that knows it.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
@@ -13,8 +11,8 @@ export interface TutorialParts {
   readonly machines: Machines;
   /** Folder of the simulated machine. */
   readonly storage: string;
-  /** Our known_hosts file; the simulated host key is put there, as it is made here. */
-  readonly trustFile: string;
+  /** Puts the simulated host key among those that are trusted, as it is made here. */
+  readonly trustHost: (knownHostsLine: string) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -31,7 +29,7 @@ export class Tutorial implements Disposable {
   /** Starts the simulated Furo and uses it instead of the connection settings. */
   async start(): Promise<void> {
     if (!vscode.workspace.isTrusted) throw uiFailure('notTrusted');
-    const { machines, storage, trustFile, log } = this.#parts;
+    const { machines, storage, trustHost, log } = this.#parts;
     if (!this.#furo) {
       const title = vscode.l10n.t('Starting the simulated Furo');
       this.#furo = await withProgress(
@@ -40,8 +38,7 @@ export class Tutorial implements Disposable {
       );
     }
     const { host, port, user, identityFile, remoteFolder, knownHostsLine } = this.#furo.endpoint;
-    mkdirSync(join(trustFile, '..'), { recursive: true });
-    rememberOnce(trustFile, knownHostsLine);
+    await trustHost(knownHostsLine);
     machines.useTutorial({ host, port, user, identityFile, remoteFolder });
     const text = vscode.l10n.t(
       'The simulated Furo runs on this computer. Right-click a file and choose Run on Furo; nothing leaves your computer.',
@@ -61,14 +58,6 @@ export class Tutorial implements Disposable {
   dispose(): void {
     void this.#furo?.dispose();
   }
-}
-
-/** The folder keeps its host key, so a line that is there stays right. */
-function rememberOnce(trustFile: string, line: string): void {
-  const known = existsSync(trustFile) ? readFileSync(trustFile, 'utf8') : '';
-  if (known.split('\n').includes(line)) return;
-  const joint = known === '' || known.endsWith('\n') ? '' : '\n';
-  writeFileSync(trustFile, `${known}${joint}${line}\n`, { mode: 0o600 });
 }
 
 /** `FURO_DEMO_PYTHON` and `FURO_DEMO_MODEL` come from `npm run demo -- --vscode`. */
