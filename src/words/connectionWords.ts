@@ -73,13 +73,6 @@ const elsewise: BlockedWords = {
   advice: (t) => t('Furo cannot connect by itself. Check Connection says why and what helps.'),
 };
 
-const hostKey: BlockedWords = {
-  next: 'checkConnection',
-  short: (t) => t('host key refused'),
-  advice: (t) =>
-    t('The key of the machine is not the one that you trust, so nothing was sent. Check Connection says where the old one is remembered.'), // prettier-ignore
-};
-
 const noAlgorithm: BlockedWords = {
   next: 'checkConnection',
   short: (t) => t('no shared algorithm'),
@@ -121,9 +114,24 @@ const blockedWords: Readonly<Record<BlockingReason, BlockedWords>> = {
   keyExchangeUnshared: noAlgorithm,
   hostKeyTypeUnshared: noAlgorithm,
   cipherUnshared: noAlgorithm,
-  hostKeyChanged: hostKey,
-  hostKeyRevoked: hostKey,
-  hostKeyUnchecked: hostKey,
+  hostKeyChanged: {
+    next: 'checkConnection',
+    short: (t) => t('host key refused'),
+    advice: (t) =>
+    t('The key of the machine is not the one that you trust, so nothing was sent. Check Connection says where the old one is remembered.'), // prettier-ignore
+  },
+  hostKeyRevoked: {
+    next: 'checkConnection',
+    short: (t) => t('host key refused'),
+    advice: (t) =>
+      t('The key of the machine is marked as revoked, so nothing was sent. Ask the computer centre which key is right.'), // prettier-ignore
+  },
+  hostKeyUnchecked: {
+    next: 'checkConnection',
+    short: (t) => t('host key not checked'),
+    advice: (t) =>
+      t('The key of the machine could not be checked, so nothing was sent. Check Connection says which file is in the way.'), // prettier-ignore
+  },
   hostKeyUnknown: {
     next: 'checkConnection',
     short: (t) => t('host key unknown'),

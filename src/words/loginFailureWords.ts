@@ -113,7 +113,12 @@ export const loginFailureWords = {
     actions: ['tryAgain', 'showLog'],
   },
   keyFileUnreadable: {
-    text: (t, v) => t('The key file {0} cannot be read ({1}).', v('file'), v('detail')),
+    text: (t, v) =>
+      t(
+        'The key file {0} cannot be read ({1}). Choose a private key in the settings, one that you may read, or make one with ssh-keygen -t ed25519.',
+        v('file'),
+        v('detail'),
+      ),
     actions: ['openSettings'],
   },
   passphraseRefused: {
