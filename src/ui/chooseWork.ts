@@ -15,6 +15,7 @@ import type { JobSettings, WorkflowJob } from '../workflow/workflow';
 import { problemText } from '../words/problemText';
 import { uiFailure } from './failures';
 import { liveSettings } from './liveSettings';
+import { showInputBox } from './messages';
 
 /** A file with the folder that is synced for it. */
 export interface ClickedFile {
@@ -186,7 +187,7 @@ export async function chooseResources(): Promise<Partial<JobSettings> | undefine
   const group = findGroup(chosen.label);
   if (!group || group.maxNodes === 1) return chosen.over;
   const { minNodes, maxNodes } = group;
-  const nodes = await vscode.window.showInputBox({
+  const nodes = await showInputBox({
     title: t('How many nodes of {0}?', group.name),
     value: String(minNodes),
     validateInput: (text) =>
