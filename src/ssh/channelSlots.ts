@@ -2,6 +2,7 @@
 import { sleep, type Clock } from '../base/clock';
 import { Emitter } from '../base/emitter';
 import { isFailure } from '../base/failure';
+import { sshFailure } from './failures';
 import { isOpenFailure } from './hop';
 import { withSignal } from './withSignal';
 
@@ -10,6 +11,8 @@ const START_LIMIT = 6;
 /** A server counts a closed channel a little longer than we do. */
 const RETRIES = 5;
 const RETRY_MS = 50;
+/** As long as a channel may take to open: whoever waits longer is better told. */
+const WAIT_LIMIT_MS = 60_000;
 
 /** An open channel with the slot that it holds. */
 export interface Slotted<T> {
@@ -90,21 +93,37 @@ export class ChannelSlots {
 
   async #freeSlot(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    while (this.#used >= this.#limit) {
-      await new Promise<void>((resolve, reject) => {
-        const wake = (): void => {
-          signal?.removeEventListener('abort', onAbort);
-          resolve();
-        };
-        const onAbort = (): void => {
-          this.#waiting.splice(this.#waiting.indexOf(wake), 1);
-          reject(signal?.reason as Error);
-        };
-        this.#waiting.push(wake);
-        signal?.addEventListener('abort', onAbort, { once: true });
-        this.#onDidStarve.fire(undefined);
+    const untilMs = this.clock.now() + WAIT_LIMIT_MS;
+    while (this.#used >= this.#limit) await this.#turn(untilMs - this.clock.now(), signal);
+  }
+
+  /** Until somebody gives a slot back. */
+  #turn(limitMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const settle = (): void => {
+        limit.dispose();
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const wake = (): void => {
+        settle();
+        resolve();
+      };
+      const giveUp = (reason: Error): void => {
+        settle();
+        this.#waiting.splice(this.#waiting.indexOf(wake), 1);
+        reject(reason);
+      };
+      const onAbort = (): void => {
+        giveUp(signal?.reason as Error);
+      };
+      const limit = this.clock.after(limitMs, () => {
+        const seconds = WAIT_LIMIT_MS / 1000;
+        giveUp(sshFailure('timedOut', { operation: 'open channel', seconds }));
       });
-    }
+      this.#waiting.push(wake);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#onDidStarve.fire(undefined);
+    });
   }
 
   #giveBack(): void {

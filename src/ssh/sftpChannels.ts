@@ -1,8 +1,12 @@
 // The SFTP channels of one connection: one for all work, a second for the bytes of large files. Knows no files.
 import type { Clock } from '../base/clock';
+import { DisposableStore, toDisposable } from '../base/disposable';
 import type { ChannelSlots, Slotted } from './channelSlots';
 import type { Hop } from './hop';
 import { SftpSession } from './sftpSession';
+
+/** sshd closes a channel when its file server has ended, which hangs where the file system does. */
+const CLOSE_LIMIT_MS = 10_000;
 
 export interface SftpLine {
   readonly hop: Hop;
@@ -65,9 +69,16 @@ export class SftpChannels {
   #session(held: Slotted<Awaited<ReturnType<Hop['openSftp']>>>, forget: () => void): SftpSession {
     const { hop, host, clock } = this.line;
     const session = new SftpSession(held.channel, { hop, host, clock });
-    session.onRetired(forget);
-    held.channel.once('close', () => {
-      held.release();
+    const slot = new DisposableStore();
+    const release = (): void => {
+      slot.dispose();
+    };
+    slot.add(toDisposable(() => { held.release(); })); // prettier-ignore
+    held.channel.once('close', release);
+    slot.add(hop.onDidEnd(release));
+    session.onRetired(() => {
+      forget();
+      if (!session.isOpen) slot.add(clock.after(CLOSE_LIMIT_MS, release));
     });
     return session;
   }
