@@ -54,7 +54,12 @@ export class JobCenter implements Disposable {
     this.#parts = parts;
     const onEnded = (job: Job, entry: QueueEntry | undefined, signal: AbortSignal) =>
       this.#finish(job, entry, signal);
-    this.#poller = this.#disposables.add(new Poller({ ...parts, onEnded }));
+    const bringBack = () => {
+      parts.remote.bringBack();
+    };
+    this.#poller = this.#disposables.add(
+      new Poller({ ...parts, isConnected: () => this.#isConnected, bringBack, onEnded }),
+    );
     this.#disposables.add(this.#output);
     this.#disposables.add(
       parts.store.onDidChange(({ before, after }) => {
@@ -69,6 +74,10 @@ export class JobCenter implements Disposable {
     );
   }
 
+  get #isConnected(): boolean {
+    return this.#parts.remote.state.kind === 'connected';
+  }
+
   /** True when something on the machine waits for us, so connecting without being asked is right. */
   get hasLiveJobs(): boolean {
     return this.#parts.store.all.some(
@@ -76,7 +85,7 @@ export class JobCenter implements Disposable {
     );
   }
 
-  /** Takes up the jobs of an earlier session: open submissions, the queue, running outputs. */
+  /** Takes up the jobs of an earlier session: open submissions, the queue, running outputs. Asks nobody anything. */
   async resume(signal?: AbortSignal): Promise<void> {
     const { store, target } = this.#parts;
     if (!this.hasLiveJobs) return;
@@ -151,7 +160,12 @@ export class JobCenter implements Disposable {
     });
   }
 
+  /** Without a connection it is brought back first: the next one that stands calls this again. */
   async #recover(signal?: AbortSignal): Promise<void> {
+    if (!this.#isConnected) {
+      if (this.hasLiveJobs) this.#parts.remote.bringBack();
+      return;
+    }
     await this.#settleLost(signal);
     if (!this.#stop.signal.aborted) this.#poller.start();
   }
@@ -184,7 +198,7 @@ export class JobCenter implements Disposable {
         clock,
         log,
         intervalMs: outputIntervalMs,
-        isConnected: () => remote.state.kind === 'connected',
+        isConnected: () => this.#isConnected,
         onOutput,
       },
       jobId,

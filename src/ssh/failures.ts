@@ -6,6 +6,8 @@ export type SshFailureReason =
   | 'endpointInvalid'
   /** host, detail: the ssh configuration cannot be used for this host, as ssh itself would say. */
   | 'sshConfigUnusable'
+  /** host, detail: ssh did not say in time, or could not be started, so a later question may be answered. */
+  | 'sshConfigUnanswered'
   /** host, detail: the jump hosts of the ssh configuration lead in a circle, or are too many. */
   | 'jumpLoop'
   /** host, target, port, detail: the jump host cannot reach the next machine. */
@@ -18,6 +20,8 @@ export type SshFailureReason =
   | 'connectionRefused'
   /** host, port, detail: no route, or no answer in time. */
   | 'hostUnreachable'
+  /** host: the connection ended before the login was done. */
+  | 'endedEarly'
   /** host, port, detail: the other side speaks no SSH, or shares no algorithm with us. */
   | 'handshakeFailed'
   /** host, offered: the server's ways to exchange keys are all unknown to us, such as post-quantum only. */

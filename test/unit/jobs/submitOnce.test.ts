@@ -195,6 +195,7 @@ describe('a window that is closed in between', () => {
     expect(pjmId).toBeDefined();
     await bench.memory.update('furo.jobs', { version: 1, jobs: [open] });
     const next = bench.window();
+    await next.remote.connect();
     await next.center.resume();
     expect(next.store.get('never')?.phase).toMatchObject({
       outcome: { kind: 'rejected', reason: 'neverSubmitted' },
