@@ -129,6 +129,7 @@ export class JobCenter implements Disposable {
     const job = this.#parts.store.get(id);
     if (!job) throw jobFailure('jobUnknown', { id });
     checkTarget(job, this.#parts.target);
+    await this.#parts.remote.connect(signal);
     const resultsFolder = await downloadResults(
       { files: this.#parts.remote.files, log: this.#parts.log },
       job,
