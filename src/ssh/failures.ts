@@ -1,5 +1,5 @@
 // Every way in which the connection can fail, with the values each reason carries. Knows no sentences.
-import { Failure, type FailureValues } from '../base/failure';
+import { Failure, isFailure, type FailureValues } from '../base/failure';
 
 export type SshFailureReason =
   /** field, value: a host, user, port or path that must not reach a command line. */
@@ -95,6 +95,11 @@ export function sshFailure(
   cause?: unknown,
 ): Failure<SshFailureReason> {
   return new Failure(reason, values, cause === undefined ? undefined : { cause });
+}
+
+/** The line broke, or broke again while it came back: what was asked may be asked again. */
+export function isCut(error: unknown): error is Failure {
+  return isFailure(error, 'connectionLost') || isFailure(error, 'endedEarly');
 }
 
 /** What was thrown, as an Error. */
