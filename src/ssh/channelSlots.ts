@@ -1,9 +1,11 @@
 // How many channels may be open at once on one connection. Learns the server's limit by being refused.
+import type { EventEmitter } from 'node:events';
 import { sleep, type Clock } from '../base/clock';
+import { DisposableStore, toDisposable } from '../base/disposable';
 import { Emitter } from '../base/emitter';
 import { isFailure } from '../base/failure';
 import { sshFailure } from './failures';
-import { isOpenFailure } from './hop';
+import { isOpenFailure, type Hop } from './hop';
 import { withSignal } from './withSignal';
 
 /** sshd's default `MaxSessions` is 10; a person may have other windows on a shared connection. */
@@ -14,11 +16,32 @@ const RETRY_MS = 50;
 /** As long as a channel may take to open: whoever waits longer is better told. */
 const WAIT_LIMIT_MS = 60_000;
 
+/** sshd closes a channel when what runs in it has ended, which hangs where the file system does. */
+const CLOSE_LIMIT_MS = 10_000;
+
 /** An open channel with the slot that it holds. */
 export interface Slotted<T> {
   readonly channel: T;
   /** Gives the slot back; call once when the channel is closed. */
   release(): void;
+}
+
+/** Gives the slot back when the server closes the channel. Call what it returns when that should come soon. */
+export function releaseOnClose(
+  held: Slotted<unknown>,
+  channel: EventEmitter,
+  { hop, clock }: { readonly hop: Hop; readonly clock: Clock },
+): () => void {
+  const slot = new DisposableStore();
+  const release = (): void => {
+    slot.dispose();
+  };
+  slot.add(toDisposable(() => { held.release(); })); // prettier-ignore
+  channel.once('close', release);
+  slot.add(hop.onDidEnd(release));
+  return () => {
+    slot.add(clock.after(CLOSE_LIMIT_MS, release));
+  };
 }
 
 /** The slots of one connection. */

@@ -1,12 +1,8 @@
 // The SFTP channels of one connection: one for all work, a second for the bytes of large files. Knows no files.
 import type { Clock } from '../base/clock';
-import { DisposableStore, toDisposable } from '../base/disposable';
-import type { ChannelSlots, Slotted } from './channelSlots';
+import { releaseOnClose, type ChannelSlots, type Slotted } from './channelSlots';
 import type { Hop } from './hop';
 import { SftpSession } from './sftpSession';
-
-/** sshd closes a channel when its file server has ended, which hangs where the file system does. */
-const CLOSE_LIMIT_MS = 10_000;
 
 export interface SftpLine {
   readonly hop: Hop;
@@ -69,16 +65,10 @@ export class SftpChannels {
   #session(held: Slotted<Awaited<ReturnType<Hop['openSftp']>>>, forget: () => void): SftpSession {
     const { hop, host, clock } = this.line;
     const session = new SftpSession(held.channel, { hop, host, clock });
-    const slot = new DisposableStore();
-    const release = (): void => {
-      slot.dispose();
-    };
-    slot.add(toDisposable(() => { held.release(); })); // prettier-ignore
-    held.channel.once('close', release);
-    slot.add(hop.onDidEnd(release));
+    const closesSoon = releaseOnClose(held, held.channel, this.line);
     session.onRetired(() => {
       forget();
-      if (!session.isOpen) slot.add(clock.after(CLOSE_LIMIT_MS, release));
+      if (!session.isOpen) closesSoon();
     });
     return session;
   }

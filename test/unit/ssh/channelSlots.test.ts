@@ -5,7 +5,19 @@ import { beforeEach, expect, it } from 'vitest';
 import { ChannelSlots } from '../../../src/ssh/channelSlots';
 import type { Hop } from '../../../src/ssh/hop';
 import { SftpChannels } from '../../../src/ssh/sftpChannels';
+import { WaitingShell } from '../../../src/ssh/waitingShell';
 import { ManualClock } from './manualClock';
+
+/** Closed by us, never by the server. */
+class StuckChannel extends EventEmitter {
+  readonly stderr = { resume: () => undefined };
+  resume(): void {
+    // Nothing comes.
+  }
+  destroy(): void {
+    // The server does not answer.
+  }
+}
 
 let clock: ManualClock;
 let slots: ChannelSlots;
@@ -40,6 +52,24 @@ it('a slot that never comes is told after a minute, and whoever waits next still
   await told;
   held[0]?.release();
   await next;
+  expect(clock.waiting).toBe(0);
+});
+
+it('a waiting shell that hangs at its start is not counted for ever', async () => {
+  const hop = {
+    endReason: undefined,
+    onDidEnd: () => ({ dispose: () => undefined }),
+    openExec: () => Promise.resolve({ channel: new StuckChannel() }),
+  } as unknown as Hop;
+  const shell = new WaitingShell({ hop, slots, clock });
+  for (let time = 0; time < 7; time++) {
+    shell.prepare();
+    clock.pass(60_000);
+    await turns();
+  }
+  clock.pass(10_000);
+  const held = await Promise.all(Array.from({ length: 6 }, open));
+  expect(held).toHaveLength(6);
   expect(clock.waiting).toBe(0);
 });
 
