@@ -1,4 +1,6 @@
 // How a connection comes back and who may wait for it, against a played login node. Time is moved by the test.
+import { Socket } from 'node:net';
+import { Client } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isFailure } from '../../../src/base/failure';
 import type { SshConnection, SshConnectionOptions } from '../../../src/ssh/connection';
@@ -82,6 +84,21 @@ async function failOnce(): Promise<void> {
   }, SOON);
   await is('waiting');
 }
+
+it('sends each packet at once, and asks for a sign of life every 15 s, three times', async () => {
+  const noDelay = vi.spyOn(Socket.prototype, 'setNoDelay');
+  const connecting = vi.spyOn(Client.prototype, 'connect');
+  await start();
+  const { port } = node.endpoint();
+  await remote.connect();
+  const ours = noDelay.mock.contexts.findIndex((socket) => (socket as Socket).remotePort === port);
+  expect(noDelay.mock.calls[ours]).toEqual([true]);
+  expect(connecting.mock.calls[0]?.[0]).toMatchObject({
+    keepaliveInterval: 15_000,
+    keepaliveCountMax: 3,
+  });
+  vi.restoreAllMocks();
+});
 
 describe('work in the background', () => {
   it('leaves the pauses between two attempts as they are', async () => {
