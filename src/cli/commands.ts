@@ -181,6 +181,7 @@ function elapsedText(job: Job): string {
 export async function printLogs(context: Context, job: Job, follows: boolean): Promise<void> {
   const { session, screen, signal } = context;
   if (follows && job.phase.kind !== 'finished') {
+    await session.remote.connect(signal);
     await session.center.resume(signal);
     await follow(context, job.id);
     return;

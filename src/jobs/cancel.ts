@@ -1,4 +1,5 @@
 // Ends a job on the person's wish. Deletion is asynchronous in PJM, so the end itself comes with the next polls.
+import type { Remote } from '../ssh/remote';
 import { jobFailure } from './failures';
 import type { Job } from './job';
 import type { JobStore } from './jobStore';
@@ -6,13 +7,15 @@ import type { Poller } from './poller';
 import type { Queue } from './queue';
 
 export async function cancelJob(
-  parts: { store: JobStore; queue: Queue; poller: Poller; target: string },
+  parts: { remote: Remote; store: JobStore; queue: Queue; poller: Poller; target: string },
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {
   const job = parts.store.get(id);
   if (job?.pjmId === undefined) throw jobFailure('jobUnknown', { id });
   checkTarget(job, parts.target);
+  // A person waits: what was blocked is tried again, and may ask.
+  await parts.remote.connect(signal);
   await parts.queue.cancel(job.pjmId, signal);
   parts.poller.start();
 }

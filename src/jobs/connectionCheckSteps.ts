@@ -252,13 +252,14 @@ const beforeLogin: ReadonlySet<string> = new Set([
   ...unreached,
   'endpointInvalid',
   'sshConfigUnusable',
+  'sshConfigUnanswered',
   'jumpLoop',
   'tooManyLogins',
   'handshakeFailed',
   'keyExchangeUnshared',
   'hostKeyTypeUnshared',
   'cipherUnshared',
-  'connectionLost',
+  'endedEarly',
 ]);
 
 function isAboutLogin({ reason }: Failure): boolean {

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { sleep, type Clock } from '../base/clock';
 import { isCancellation, isFailure, type Failure } from '../base/failure';
 import type { Logger } from '../base/log';
+import { isCut } from '../ssh/failures';
 import { joinRemote, remotePath, type Remote, type RemotePath } from '../ssh/remote';
 import { shellQuote, shellScript } from '../ssh/shellQuote';
 import {
@@ -260,8 +261,8 @@ async function unlessCut<T>(
     try {
       return await read();
     } catch (error) {
-      const isCut = isFailure(error, 'connectionLost') || isFailure(error, 'timedOut');
-      if (!isCut || attempt === followAttempts) throw error;
+      const isPassing = isCut(error) || isFailure(error, 'timedOut');
+      if (!isPassing || attempt === followAttempts) throw error;
       log.warn(`the connection broke; the environment set-up goes on there (${error.message})`);
       await sleep(clock, 1000 * attempt, signal);
     }

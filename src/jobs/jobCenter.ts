@@ -56,7 +56,12 @@ export class JobCenter implements Disposable {
     this.#parts = parts;
     const onEnded = (job: Job, entry: QueueEntry | undefined, signal: AbortSignal) =>
       this.#finish(job, entry, signal);
-    this.#poller = this.#disposables.add(new Poller({ ...parts, onEnded }));
+    const bringBack = () => {
+      parts.remote.bringBack();
+    };
+    this.#poller = this.#disposables.add(
+      new Poller({ ...parts, isConnected: () => this.#isConnected, bringBack, onEnded }),
+    );
     this.#disposables.add(this.#output);
     this.#disposables.add(
       parts.store.onDidChange(({ before, after }) => {
@@ -71,6 +76,10 @@ export class JobCenter implements Disposable {
     );
   }
 
+  get #isConnected(): boolean {
+    return this.#parts.remote.state.kind === 'connected';
+  }
+
   /** True when something on the machine waits for us, so connecting without being asked is right. */
   get hasLiveJobs(): boolean {
     return this.#parts.store.all.some(
@@ -78,7 +87,7 @@ export class JobCenter implements Disposable {
     );
   }
 
-  /** Takes up the jobs of an earlier session: open submissions, the queue, running outputs. */
+  /** Takes up the jobs of an earlier session: open submissions, the queue, running outputs. Asks nobody anything. */
   async resume(signal?: AbortSignal): Promise<void> {
     const { store, target } = this.#parts;
     if (!this.hasLiveJobs) return;
@@ -122,6 +131,7 @@ export class JobCenter implements Disposable {
     const job = this.#parts.store.get(id);
     if (!job) throw jobFailure('jobUnknown', { id });
     checkTarget(job, this.#parts.target);
+    await this.#parts.remote.connect(signal);
     const resultsFolder = await downloadResults(
       { files: this.#parts.remote.files, log: this.#parts.log },
       job,
@@ -153,7 +163,12 @@ export class JobCenter implements Disposable {
     });
   }
 
+  /** Without a connection it is brought back first: the next one that stands calls this again. */
   async #recover(signal?: AbortSignal): Promise<void> {
+    if (!this.#isConnected) {
+      if (this.hasLiveJobs) this.#parts.remote.bringBack();
+      return;
+    }
     await this.#settleLost(signal);
     if (!this.#stop.signal.aborted) this.#poller.start();
   }
@@ -186,7 +201,7 @@ export class JobCenter implements Disposable {
         clock,
         log,
         intervalMs: outputIntervalMs,
-        isConnected: () => remote.state.kind === 'connected',
+        isConnected: () => this.#isConnected,
         onOutput,
       },
       jobId,

@@ -16,6 +16,10 @@ export interface PollerParts {
   readonly log: Logger;
   /** Jobs of this machine only. */
   readonly target: string;
+  /** Nobody is asked without a connection. */
+  readonly isConnected: () => boolean;
+  /** Brings the connection back in its own time; whoever calls `start` when it stands again is heard at once. */
+  readonly bringBack: () => void;
   /** Seconds between two questions; the first ones after a change come sooner. */
   readonly pollSeconds: () => number;
   /** Called for a job that PJM calls ended, or that PJM no longer knows; settles its outcome. */
@@ -67,7 +71,8 @@ export class Poller implements Disposable {
     try {
       while (!signal.aborted && this.#liveJobs().length > 0) {
         try {
-          await this.#poll(signal);
+          if (this.#parts.isConnected()) await this.#poll(signal);
+          else this.#parts.bringBack();
         } catch (error) {
           if (isCancellation(error)) return;
           this.#parts.log.warn(`pjstat: ${String(error)}`);

@@ -1,9 +1,10 @@
 // What a job left: statistics, outcome, and the files that come back into the workspace. Knows no views.
 import { sleep, type Clock } from '../base/clock';
-import { isCancellation, isFailure } from '../base/failure';
+import { isCancellation, isFailure, type Failure } from '../base/failure';
 import type { Logger } from '../base/log';
 import { parseJobStatistics, type JobStatistics } from '../pjm/jobStatistics';
 import type { QueueEntry } from '../pjm/pjstat';
+import { needsPerson } from '../ssh/connectionState';
 import { remotePath, type RemoteFiles, type RemotePath } from '../ssh/remote';
 import { downloadFolder } from '../sync/download';
 import { join, posix } from 'node:path';
@@ -68,20 +69,28 @@ export async function unlessUnreadable<T>(
   try {
     return await step();
   } catch (error) {
-    if (isCancellation(error) || !isFailure(error) || connectionReasons.has(error.reason))
-      throw error;
+    if (isCancellation(error) || !isFailure(error) || isAboutConnection(error)) throw error;
     log.error(`Part of what a job left could not be read: ${String(error)}`);
     return undefined;
   }
 }
 
-/** After these the same question will be answered later. */
+/** The same question will be answered later. */
+function isAboutConnection({ reason }: Failure): boolean {
+  return connectionReasons.has(reason) || needsPerson(reason);
+}
+
 const connectionReasons: ReadonlySet<string> = new Set([
   'connectionLost',
   'connectionClosed',
   'connectionRefused',
   'hostUnreachable',
   'hostNotFound',
+  'jumpRefused',
+  'proxyCommandFailed',
+  'sshConfigUnanswered',
+  'endedEarly',
+  'tooManyLogins',
   'timedOut',
   'channelRefused',
 ]);

@@ -1,5 +1,6 @@
 // Hands a prepared job to the queue, at most once. Whatever stays open is left as `submitting` for recover.ts.
 import { isFailure } from '../base/failure';
+import { isCut } from '../ssh/failures';
 import { jobFailure } from './failures';
 import type { Job } from './job';
 import { withJobId } from './jobFiles';
@@ -56,7 +57,7 @@ async function sendAgain(
     try {
       return await queue.submit(submission, signal);
     } catch (error) {
-      const isLost = isFailure(error, 'connectionLost') || isFailure(error, 'timedOut');
+      const isLost = isCut(error) || isFailure(error, 'timedOut');
       if (isLost && attempt < sendAttempts) continue;
       // Only this attempt was surely not heard.
       if (isFailure(error, 'channelRefused') && attempt > 1)

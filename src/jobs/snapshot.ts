@@ -17,8 +17,7 @@
 // sync and snapshot is told as `snapshotChanged`, and nothing is submitted with it. Jobs need pjsub and so a shell; a
 // machine without one cannot get here, therefore there is no way over SFTP.
 import { randomBytes } from 'node:crypto';
-import { isFailure } from '../base/failure';
-import { sshFailure } from '../ssh/failures';
+import { isCut, sshFailure } from '../ssh/failures';
 import { joinRemote, remotePath, type Remote, type RemotePath } from '../ssh/remote';
 import { shellScript } from '../ssh/shellQuote';
 import { MANIFEST_PATH, parseManifest, type Manifest } from '../sync/manifest';
@@ -76,7 +75,7 @@ export async function takeSnapshot(
       if (result.exitCode === 0 && sha256 !== undefined) return { run, sha256 };
       throw snapshotFailure(run, result.exitCode, result.stderr.trim().slice(0, 500));
     } catch (error) {
-      if (!isFailure(error, 'connectionLost') || attempt === attempts) throw error;
+      if (!isCut(error) || attempt === attempts) throw error;
     }
   }
 }

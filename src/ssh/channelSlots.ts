@@ -1,8 +1,11 @@
 // How many channels may be open at once on one connection. Learns the server's limit by being refused.
+import type { EventEmitter } from 'node:events';
 import { sleep, type Clock } from '../base/clock';
+import { DisposableStore, toDisposable } from '../base/disposable';
 import { Emitter } from '../base/emitter';
 import { isFailure } from '../base/failure';
-import { isOpenFailure } from './hop';
+import { sshFailure } from './failures';
+import { isOpenFailure, type Hop } from './hop';
 import { withSignal } from './withSignal';
 
 /** sshd's default `MaxSessions` is 10; a person may have other windows on a shared connection. */
@@ -10,12 +13,35 @@ const START_LIMIT = 6;
 /** A server counts a closed channel a little longer than we do. */
 const RETRIES = 5;
 const RETRY_MS = 50;
+/** As long as a channel may take to open: whoever waits longer is better told. */
+const WAIT_LIMIT_MS = 60_000;
+
+/** sshd closes a channel when what runs in it has ended, which hangs where the file system does. */
+const CLOSE_LIMIT_MS = 10_000;
 
 /** An open channel with the slot that it holds. */
 export interface Slotted<T> {
   readonly channel: T;
   /** Gives the slot back; call once when the channel is closed. */
   release(): void;
+}
+
+/** Gives the slot back when the server closes the channel. Call what it returns when that should come soon. */
+export function releaseOnClose(
+  held: Slotted<unknown>,
+  channel: EventEmitter,
+  { hop, clock }: { readonly hop: Hop; readonly clock: Clock },
+): () => void {
+  const slot = new DisposableStore();
+  const release = (): void => {
+    slot.dispose();
+  };
+  slot.add(toDisposable(() => { held.release(); })); // prettier-ignore
+  channel.once('close', release);
+  slot.add(hop.onDidEnd(release));
+  return () => {
+    slot.add(clock.after(CLOSE_LIMIT_MS, release));
+  };
 }
 
 /** The slots of one connection. */
@@ -90,21 +116,37 @@ export class ChannelSlots {
 
   async #freeSlot(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    while (this.#used >= this.#limit) {
-      await new Promise<void>((resolve, reject) => {
-        const wake = (): void => {
-          signal?.removeEventListener('abort', onAbort);
-          resolve();
-        };
-        const onAbort = (): void => {
-          this.#waiting.splice(this.#waiting.indexOf(wake), 1);
-          reject(signal?.reason as Error);
-        };
-        this.#waiting.push(wake);
-        signal?.addEventListener('abort', onAbort, { once: true });
-        this.#onDidStarve.fire(undefined);
+    const untilMs = this.clock.now() + WAIT_LIMIT_MS;
+    while (this.#used >= this.#limit) await this.#turn(untilMs - this.clock.now(), signal);
+  }
+
+  /** Until somebody gives a slot back. */
+  #turn(limitMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const settle = (): void => {
+        limit.dispose();
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const wake = (): void => {
+        settle();
+        resolve();
+      };
+      const giveUp = (reason: Error): void => {
+        settle();
+        this.#waiting.splice(this.#waiting.indexOf(wake), 1);
+        reject(reason);
+      };
+      const onAbort = (): void => {
+        giveUp(signal?.reason as Error);
+      };
+      const limit = this.clock.after(limitMs, () => {
+        const seconds = WAIT_LIMIT_MS / 1000;
+        giveUp(sshFailure('timedOut', { operation: 'open channel', seconds }));
       });
-    }
+      this.#waiting.push(wake);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#onDidStarve.fire(undefined);
+    });
   }
 
   #giveBack(): void {

@@ -10,22 +10,20 @@ import {
   type ConnectionEvent,
   type ConnectionState,
 } from './connectionState';
-import type { Slotted } from './channelSlots';
 import { Credentials } from './credentials';
 import type { Endpoint } from './endpoint';
 import { followExec } from './exec';
-import type { ExecChannel } from './execChannel';
 import { detailOf, sshFailure } from './failures';
 import { KeyRing } from './keyRing';
 import type { LoginBudget } from './loginBudget';
-import { isBusy, openLine, type Line } from './openLine';
+import { commandChannel, isBusy, openLine, type Line } from './openLine';
 import type { SshPrompts } from './prompts';
-import type { ExecOptions, ExecResult, Remote, RemoteFiles, RemotePath } from './remote';
+import type { ExecOptions, ExecResult, Remote, RemoteFiles } from './remote';
 import { SftpFiles } from './remoteFiles';
 import type { SftpSession } from './sftpSession';
-import { shellQuote, shellScript } from './shellQuote';
 import { Upkeep } from './upkeep';
 import { withSignal } from './withSignal';
+import { explainWriteError } from './writeError';
 
 export interface SshConnectionOptions {
   /** Asked again at every attempt, so that a changed setting or ssh configuration is seen. */
@@ -50,6 +48,10 @@ export interface SshConnectionOptions {
 interface Attempt {
   readonly line: Promise<Line>;
   readonly abort: AbortController;
+  /** Began by itself: it goes on, whoever stops waiting for it. */
+  readonly isUnattended: boolean;
+  /** A person waits for it and is told how it ended. */
+  isAskedFor: boolean;
   waiters: number;
 }
 
@@ -76,7 +78,7 @@ export class SshConnection implements Remote {
     this.files = new SftpFiles({
       session: (signal) => this.#sftp(signal),
       secondSession: async (signal) => (await this.#connected(signal)).sftp.second(),
-      explainWriteError: (path) => this.#explainWriteError(path),
+      explainWriteError: (path) => explainWriteError(this, path),
     });
   }
 
@@ -95,6 +97,12 @@ export class SshConnection implements Remote {
       this.#blockedBy = undefined;
       await this.#connected(signal, true);
     }
+  }
+
+  bringBack(): void {
+    this.#upkeep?.touch();
+    if (this.#isDisposed || this.#state.kind !== 'disconnected') return;
+    this.#attempt ??= this.#startAttempt(true);
   }
 
   disconnect(): void {
@@ -126,20 +134,33 @@ export class SshConnection implements Remote {
   async #connected(signal?: AbortSignal, isAskedFor = false): Promise<Line> {
     signal?.throwIfAborted();
     this.#upkeep?.touch();
+    while (!isAskedFor && this.#state.kind === 'waiting') await this.#plannedAttempt(signal);
     if (this.#isDisposed) throw sshFailure('connectionClosed', { host: '' });
     if (this.#line) return this.#line;
     if (this.#blockedBy) throw this.#blockedBy;
-    // What goes on by itself after a loss must not open a question: somebody may not be there.
-    const isUnattended = this.#state.kind === 'waiting' && !isAskedFor;
-    const attempt = (this.#attempt ??= this.#startAttempt(isUnattended));
+    const attempt = (this.#attempt ??= this.#startAttempt(false));
     attempt.waiters += 1;
+    attempt.isAskedFor ||= isAskedFor;
     try {
       return await withSignal(attempt.line, signal);
     } finally {
       attempt.waiters -= 1;
       // Nobody wants this connection any more: a person pressed Cancel.
-      if (attempt.waiters === 0 && signal?.aborted) attempt.abort.abort(signal.reason);
+      if (attempt.waiters === 0 && signal?.aborted && !attempt.isUnattended)
+        attempt.abort.abort(signal.reason);
     }
+  }
+
+  /** What goes on by itself after a loss keeps its pauses and asks nothing, whoever needs it meanwhile. */
+  async #plannedAttempt(signal: AbortSignal | undefined): Promise<void> {
+    let ending: Disposable | undefined;
+    const started = new Promise<void>((resolve) => {
+      ending = this.onDidChangeState(() => {
+        resolve();
+      });
+    });
+    await withSignal(started, signal).finally(() => ending?.dispose());
+    if (this.#state.kind === 'disconnected') throw sshFailure('connectionClosed', { host: '' });
   }
 
   #startAttempt(isUnattended: boolean): Attempt {
@@ -158,7 +179,7 @@ export class SshConnection implements Remote {
     );
     // A background attempt has no other listener.
     line.catch(() => undefined);
-    return { line, abort, waiters: 0 };
+    return { line, abort, isUnattended, isAskedFor: false, waiters: 0 };
   }
 
   #opened(line: Line, abort: AbortController): Line {
@@ -170,21 +191,14 @@ export class SshConnection implements Remote {
     this.#attempt = undefined;
     this.#line = line;
     this.#lostAtMs = undefined;
-    this.#upkeep ??= new Upkeep({
-      clock,
-      onDoubt: (why) => {
-        this.#doubt(why);
-      },
-      onIdle: () => void this.#closeIdle(),
-      ...(this.options.addresses && { addresses: this.options.addresses }),
-    });
+    this.#watchOver();
     this.#move({ kind: 'opened', atMs: clock.now() });
     line.hop.onDidEnd((reason) => {
       if (this.#line !== line) return;
       this.#line = undefined;
       this.#lostAtMs = this.options.clock.now();
       this.options.log.warn(`connection to ${line.host} ended`, reason.message);
-      this.#fail(reason);
+      this.#fail(reason, true);
     });
     return line;
   }
@@ -197,26 +211,42 @@ export class SshConnection implements Remote {
       }
       return error;
     }
+    const isUnattended = this.#attempt?.isUnattended === true && !this.#attempt.isAskedFor;
     this.#attempt = undefined;
     if (!isFailure(error) && !isCancellation(error))
       this.options.log.error('connecting failed unexpectedly', detailOf(error));
-    this.#fail(isFailure(error) ? error : sshFailure('connectionLost', { host: '' }, error));
+    const failure = isFailure(error) ? error : sshFailure('connectionLost', { host: '' }, error);
+    this.#fail(failure, isUnattended);
     return error;
   }
 
   /** Moves the state after a failure and, where the state says so, plans the next attempt. */
-  #fail(reason: Failure): void {
+  #fail(reason: Failure, isUnattended: boolean): void {
     const { clock, random = Math.random } = this.options;
     const lastTry = this.#state.kind === 'connecting' ? this.#state.attempt : 0;
     const now = clock.now();
     const backOffMs = backOffDelayMs(lastTry + 1, random(), now - (this.#lostAtMs ?? now));
     const limitSeconds = isFailure(reason, 'tooManyLogins') ? Number(reason.values['seconds']) : 0;
     const delayMs = Math.max(backOffMs, limitSeconds * 1000);
-    this.#move({ kind: 'failed', reason: reason.reason, atMs: now, delayMs });
+    this.#move({ kind: 'failed', reason: reason.reason, isUnattended, atMs: now, delayMs });
     if (this.#state.kind === 'blocked') this.#blockedBy = reason;
     if (this.#state.kind !== 'waiting') return;
+    this.#lostAtMs ??= now;
+    this.#watchOver();
     this.#retry = clock.after(delayMs, () => {
       this.#attempt ??= this.#startAttempt(true);
+    });
+  }
+
+  #watchOver(): void {
+    const { clock, addresses } = this.options;
+    this.#upkeep ??= new Upkeep({
+      clock,
+      onDoubt: (why) => {
+        this.#doubt(why);
+      },
+      onIdle: () => void this.#closeIdle(),
+      ...(addresses && { addresses }),
     });
   }
 
@@ -262,35 +292,4 @@ export class SshConnection implements Remote {
     const line = await this.#connected(signal);
     return withSignal(line.sftp.main(), signal);
   }
-
-  async #explainWriteError(path: RemotePath): Promise<string | undefined> {
-    const file = shellQuote(path);
-    const script = `export LC_ALL=C; dd if=/dev/zero bs=65536 count=1 >>${file}; rm -f ${file}\n`;
-    try {
-      const { command, stdin } = shellScript(script);
-      const { stderr } = await this.exec(command, { stdin, timeoutMs: 10_000 });
-      return stderr.split('\n').find((line) => /space|quota/i.test(line));
-    } catch {
-      return undefined;
-    }
-  }
-}
-
-/** In the shell that waits, or a new one; in that case the request for the next shell goes out behind it. */
-async function commandChannel(
-  { hop, slots, shell }: Line,
-  command: string,
-  { isFollowed, signal }: ExecOptions,
-): Promise<Slotted<ExecChannel>> {
-  const waiting = await shell.run(command, signal);
-  if (waiting) {
-    if (isFollowed) shell.prepare();
-    return waiting;
-  }
-  const open = (): Promise<ExecChannel> => {
-    const opening = hop.openExec(command);
-    if (isFollowed) shell.prepare();
-    return opening;
-  };
-  return slots.open(open, signal);
 }

@@ -5,10 +5,13 @@ export type ConnectionState =
   | { readonly kind: 'disconnected' }
   | { readonly kind: 'connecting'; readonly attempt: number }
   | { readonly kind: 'connected'; readonly sinceMs: number }
-  /** Lost without being asked; the next attempt comes at `retryAtMs`. */
+  /** Not there without being asked; the next attempt comes at `retryAtMs`. */
   | { readonly kind: 'waiting'; readonly attempt: number; readonly retryAtMs: number }
-  /** Only a person can help: authentication, host key, bad settings. `reason` is a failure reason. */
-  | { readonly kind: 'blocked'; readonly reason: string };
+  /**
+   * Only a person can help: authentication, host key, bad settings. `reason` is a failure reason. `isUnattended` where
+   * nobody waited for the connection, so nobody has been told yet.
+   */
+  | { readonly kind: 'blocked'; readonly reason: string; readonly isUnattended?: true };
 
 export type ConnectionEvent =
   /** Somebody needs the connection, or the wait is over. */
@@ -18,6 +21,8 @@ export type ConnectionEvent =
   | {
       readonly kind: 'failed';
       readonly reason: string;
+      /** No person asked for it. */
+      readonly isUnattended?: boolean;
       readonly atMs: number;
       readonly delayMs: number;
     }
@@ -75,8 +80,8 @@ export function backOffDelayMs(attempt: number, random: number, awayMs = 0): num
 }
 
 /**
- * The next state. A first attempt that fails ends as `disconnected`: its caller is told and decides;
- * only a connection that once stood is brought back by itself.
+ * The next state. A first attempt that a person asked for and that fails ends as `disconnected`: its caller is told and
+ * decides. Only a connection that once stood, or that live jobs need, is brought back by itself.
  */
 export function transition(state: ConnectionState, event: ConnectionEvent): ConnectionState {
   switch (event.kind) {
@@ -97,8 +102,11 @@ function afterFailure(
   event: Extract<ConnectionEvent, { kind: 'failed' }>,
 ): ConnectionState {
   if (state.kind !== 'connecting' && state.kind !== 'connected') return state;
-  if (needsPerson(event.reason)) return { kind: 'blocked', reason: event.reason };
-  if (state.kind === 'connecting' && state.attempt === 0) return { kind: 'disconnected' };
+  const { reason, isUnattended = false } = event;
+  if (needsPerson(reason))
+    return { kind: 'blocked', reason, ...(isUnattended && { isUnattended }) };
+  if (state.kind === 'connecting' && state.attempt === 0 && !isUnattended)
+    return { kind: 'disconnected' };
   const attempt = state.kind === 'connecting' ? state.attempt + 1 : 1;
   return { kind: 'waiting', attempt, retryAtMs: event.atMs + event.delayMs };
 }

@@ -1,11 +1,13 @@
 // Every way in which the connection can fail, with the values each reason carries. Knows no sentences.
-import { Failure, type FailureValues } from '../base/failure';
+import { Failure, isFailure, type FailureValues } from '../base/failure';
 
 export type SshFailureReason =
   /** field, value: a host, user, port or path that must not reach a command line. */
   | 'endpointInvalid'
   /** host, detail: the ssh configuration cannot be used for this host, as ssh itself would say. */
   | 'sshConfigUnusable'
+  /** host, detail: ssh did not say in time, or could not be started, so a later question may be answered. */
+  | 'sshConfigUnanswered'
   /** host, detail: the jump hosts of the ssh configuration lead in a circle, or are too many. */
   | 'jumpLoop'
   /** host, target, port, detail: the jump host cannot reach the next machine. */
@@ -18,6 +20,8 @@ export type SshFailureReason =
   | 'connectionRefused'
   /** host, port, detail: no route, or no answer in time. */
   | 'hostUnreachable'
+  /** host: the connection ended before the login was done. */
+  | 'endedEarly'
   /** host, port, detail: the other side speaks no SSH, or shares no algorithm with us. */
   | 'handshakeFailed'
   /** host, offered: the server's ways to exchange keys are all unknown to us, such as post-quantum only. */
@@ -97,6 +101,11 @@ export function sshFailure(
   cause?: unknown,
 ): Failure<SshFailureReason> {
   return new Failure(reason, values, cause === undefined ? undefined : { cause });
+}
+
+/** The line broke, or broke again while it came back: what was asked may be asked again. */
+export function isCut(error: unknown): error is Failure {
+  return isFailure(error, 'connectionLost') || isFailure(error, 'endedEarly');
 }
 
 /** What was thrown, as an Error. */

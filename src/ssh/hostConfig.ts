@@ -1,5 +1,5 @@
 // What OpenSSH itself says about one host: runs `ssh -G` and reads its answer. Knows no endpoint.
-import { execFile } from 'node:child_process';
+import { execFile, type ExecFileException } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { accountHome } from './configFile';
 import type { Target } from './endpoint';
@@ -20,6 +20,8 @@ export interface AskOptions {
   readonly sshProgram?: string;
   /** Read instead of the usual files, as `ssh -F` does. */
   readonly configFile?: string;
+  /** Tests shorten it; default 15 s. */
+  readonly timeoutMs?: number;
 }
 
 /** `Match exec` lines run for real; one that hangs must not hold the connection for ever. */
@@ -27,16 +29,21 @@ const TIMEOUT_MS = 15_000;
 
 /**
  * Asks `ssh -G`; undefined where there is no OpenSSH, or one too old to be asked. Throws `sshConfigUnusable` when ssh
- * itself refuses the configuration. Runs the `Match exec` lines of the user's own configuration, so ask only for hosts
+ * itself refuses the configuration, `sshConfigUnanswered` when it does not come to an answer. Runs the `Match exec` lines of the user's own configuration, so ask only for hosts
  * from user settings, never for a name found in a workspace. The names must have been checked.
  */
 export async function askOpenSsh(
   question: ConfigQuestion,
   options: AskOptions = {},
 ): Promise<HostConfig | undefined> {
-  const { signal, sshProgram = 'ssh' } = options;
-  const limits = { timeout: TIMEOUT_MS, maxBuffer: 1 << 20, windowsHide: true, cwd: accountHome() };
-  const said = await new Promise<{ error: unknown; stdout: string; stderr: string }>((settle) => {
+  const { signal, sshProgram = 'ssh', timeoutMs = TIMEOUT_MS } = options;
+  const { host } = question;
+  const limits = { timeout: timeoutMs, maxBuffer: 1 << 20, windowsHide: true, cwd: accountHome() };
+  const said = await new Promise<{
+    error: ExecFileException | null;
+    stdout: string;
+    stderr: string;
+  }>((settle) => {
     execFile(
       sshProgram,
       commandLine(question, options.configFile),
@@ -49,12 +56,30 @@ export async function askOpenSsh(
   signal?.throwIfAborted();
   const config = said.error === null ? parseAnswer(said.stdout) : new Map<string, string[]>();
   if (config.has('hostname')) return config;
+  const passing = passingDetail(said.error, timeoutMs);
+  if (passing !== undefined)
+    throw sshFailure('sshConfigUnanswered', { host, detail: passing }, said.error);
   const isAnswer = typeof (said.error as { code?: unknown } | null)?.code !== 'string';
   const isTooOld = /(unknown|illegal|invalid|unrecognized) option|usage:/i.test(said.stderr);
   if (said.error === null || !isAnswer || isTooOld) return undefined;
   const detail = said.stderr.trim() === '' ? detailOf(said.error) : detailOf(said.stderr.trim());
+  // CanonicalizeHostname asks for names, which nobody answers without a network.
+  if (/could not resolve host/i.test(detail))
+    throw sshFailure('hostNotFound', { host }, said.error);
   const reason = detail.includes('jumphost loop') ? 'jumpLoop' : 'sshConfigUnusable';
-  throw sshFailure(reason, { host: question.host, detail }, said.error);
+  throw sshFailure(reason, { host, detail }, said.error);
+}
+
+/** This computer cannot start a program at the moment. */
+const SHORT_OF = new Set(['EAGAIN', 'EMFILE', 'ENFILE']);
+
+/** Where nothing is wrong with the configuration: ssh did not start, or was ended before it answered. */
+function passingDetail(error: ExecFileException | null, limitMs: number): string | undefined {
+  if (!error) return undefined;
+  const { code, killed, signal } = error;
+  if (typeof code === 'string') return SHORT_OF.has(code) ? code : undefined;
+  if (killed) return `no answer within ${String(limitMs / 1000)} s`;
+  return signal ?? undefined;
 }
 
 function commandLine({ host, user, port, jump }: ConfigQuestion, file?: string): string[] {

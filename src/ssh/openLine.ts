@@ -1,8 +1,12 @@
 // One attempt to connect, and what an open connection carries. Knows no state and no retries.
-import { ChannelSlots } from './channelSlots';
+import { isFailure } from '../base/failure';
+import { ChannelSlots, type Slotted } from './channelSlots';
 import type { SshConnectionOptions } from './connection';
 import type { Credentials } from './credentials';
+import type { ExecChannel } from './execChannel';
 import type { Hop } from './hop';
+import { sshFailure } from './failures';
+import type { ExecOptions } from './remote';
 import { openRoute } from './route';
 import { SftpChannels } from './sftpChannels';
 import { WaitingShell } from './waitingShell';
@@ -47,7 +51,11 @@ export async function openLine(
       ...(keepaliveMs !== undefined && { keepaliveMs }),
     },
     signal,
-  );
+  ).catch((error: unknown) => {
+    // What was lost did not stand yet, so nothing brings it back.
+    if (!isFailure(error, 'connectionLost')) throw error;
+    throw sshFailure('endedEarly', error.values, error);
+  });
   const parts = { hop, host: endpoint.host, slots: new ChannelSlots(clock), clock };
   return { ...parts, sftp: new SftpChannels(parts), shell: new WaitingShell(parts), commands: 0 };
 }
@@ -55,4 +63,23 @@ export async function openLine(
 /** True while a command or a file operation is under way. */
 export async function isBusy({ commands, sftp }: Line): Promise<boolean> {
   return commands > 0 || (await sftp.isBusy());
+}
+
+/** In the shell that waits, or a new one; in that case the request for the next shell goes out behind it. */
+export async function commandChannel(
+  { hop, slots, shell }: Line,
+  command: string,
+  { isFollowed, signal }: ExecOptions,
+): Promise<Slotted<ExecChannel>> {
+  const waiting = await shell.run(command, signal);
+  if (waiting) {
+    if (isFollowed) shell.prepare();
+    return waiting;
+  }
+  const open = (): Promise<ExecChannel> => {
+    const opening = hop.openExec(command);
+    if (isFollowed) shell.prepare();
+    return opening;
+  };
+  return slots.open(open, signal);
 }

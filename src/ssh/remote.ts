@@ -94,7 +94,10 @@ export interface RemoteFiles {
 export interface Remote extends Disposable {
   readonly state: ConnectionState;
   readonly onDidChangeState: Event<ConnectionState>;
+  /** For a person who waits: tries at once and may ask. */
   connect(signal?: AbortSignal): Promise<void>;
+  /** For work that nobody waits for: tries in the background, again and again, and asks nothing. */
+  bringBack(): void;
   disconnect(): void;
   /** Runs one command in the user's login shell. A non-zero exit status is a result, not a failure. */
   exec(command: string, options?: ExecOptions): Promise<ExecResult>;

@@ -1,6 +1,6 @@
 // The SFTP channels of one connection: one for all work, a second for the bytes of large files. Knows no files.
 import type { Clock } from '../base/clock';
-import type { ChannelSlots, Slotted } from './channelSlots';
+import { releaseOnClose, type ChannelSlots, type Slotted } from './channelSlots';
 import type { Hop } from './hop';
 import { SftpSession } from './sftpSession';
 
@@ -65,9 +65,10 @@ export class SftpChannels {
   #session(held: Slotted<Awaited<ReturnType<Hop['openSftp']>>>, forget: () => void): SftpSession {
     const { hop, host, clock } = this.line;
     const session = new SftpSession(held.channel, { hop, host, clock });
-    session.onRetired(forget);
-    held.channel.once('close', () => {
-      held.release();
+    const closesSoon = releaseOnClose(held, held.channel, this.line);
+    session.onRetired(() => {
+      forget();
+      if (!session.isOpen) closesSoon();
     });
     return session;
   }

@@ -49,7 +49,7 @@ export interface SftpContext {
 
 export class SftpSession implements Disposable {
   readonly #waiting = new Set<(reason: Failure<SshFailureReason>) => void>();
-  readonly #hopEnd: Disposable;
+  readonly #hopEnd: Disposable | undefined;
   #watchdog: Disposable | undefined;
   #endReason: Failure<SshFailureReason> | undefined;
   #onRetired: () => void = () => undefined;
@@ -175,7 +175,7 @@ export class SftpSession implements Disposable {
     if (this.#endReason) return;
     this.#endReason = reason;
     this.#unwatch();
-    this.#hopEnd.dispose();
+    this.#hopEnd?.dispose();
     for (const reject of [...this.#waiting]) reject(reason);
     this.#waiting.clear();
     if (this.context.hop.endReason === undefined) this.sftp.end();

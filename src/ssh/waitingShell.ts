@@ -1,7 +1,7 @@
 // A shell that waits for its command, so that the command starts one round trip later and not three. Knows no command.
 import type { Clock } from '../base/clock';
 import type { Disposable } from '../base/disposable';
-import type { ChannelSlots, Slotted } from './channelSlots';
+import { releaseOnClose, type ChannelSlots, type Slotted } from './channelSlots';
 import type { ExecChannel } from './execChannel';
 import type { Hop } from './hop';
 import { withSignal } from './withSignal';
@@ -50,11 +50,11 @@ export class WaitingShell {
     if (!ONE_LINE_FOR_SH.test(command)) return undefined;
     const taken = this.#take();
     const shell = await withSignal(taken, signal).catch((error: unknown) => {
-      letGo(taken);
+      this.#letGo(taken);
       throw error;
     });
     if (!shell?.channel.isOpen) {
-      letGo(taken);
+      this.#letGo(taken);
       return undefined;
     }
     shell.channel.channel.write(`${command}\n`);
@@ -69,20 +69,18 @@ export class WaitingShell {
   }
 
   #retire(): void {
-    letGo(this.#take());
+    this.#letGo(this.#take());
   }
-}
 
-/** It ends at the end of its input. Its slot is free when the server has closed the channel. */
-function letGo(taken: Promise<Shell | undefined>): void {
-  void taken.then((shell) => {
-    if (!shell) return;
-    const { channel } = shell.channel;
-    channel.once('close', () => {
-      shell.release();
+  /** It ends at the end of its input. Its slot is free when the server has closed the channel. */
+  #letGo(taken: Promise<Shell | undefined>): void {
+    void taken.then((shell) => {
+      if (!shell) return;
+      const { channel } = shell.channel;
+      releaseOnClose(shell, channel, this.line)();
+      channel.resume();
+      channel.stderr.resume();
+      channel.destroy();
     });
-    channel.resume();
-    channel.stderr.resume();
-    channel.destroy();
-  });
+  }
 }

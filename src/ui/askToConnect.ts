@@ -1,4 +1,4 @@
-// A connection that broke and cannot come back without a person: says so once, with a button that leads on.
+// A connection that jobs need and that does not come without a person: says so once, with a button that leads on.
 import * as vscode from 'vscode';
 import type { Disposable } from '../base/disposable';
 import type { ConnectionState } from '../ssh/connectionState';
@@ -8,12 +8,9 @@ import type { Machines } from './machines';
 import { showWarning } from './messages';
 
 export function askToConnect(machines: Machines): Disposable {
-  let before: ConnectionState = machines.state;
   return machines.onDidChangeState((state) => {
-    const wasAutomatic = before.kind === 'connecting' && before.attempt > 0;
-    before = state;
     // A failure of what a person asked for is shown to them by the command itself.
-    if (state.kind === 'blocked' && wasAutomatic) void ask(state, machines.connection.host);
+    if (state.kind === 'blocked' && state.isUnattended) void ask(state, machines.host);
   });
 }
 

@@ -15,7 +15,9 @@ export class Machines implements Disposable {
   readonly #open: (connection: ConnectionSettings) => Machine;
   readonly #changed = new Emitter<ConnectionState>();
   readonly #output = new Emitter<{ readonly jobId: string; readonly text: string }>();
-  #current: { readonly key: string; readonly machine: Machine } | undefined;
+  #current:
+    | { readonly key: string; readonly connection: ConnectionSettings; readonly machine: Machine }
+    | undefined;
   #tutorial: ConnectionSettings | undefined;
 
   readonly onDidChangeState = this.#changed.event;
@@ -36,6 +38,11 @@ export class Machines implements Disposable {
     return this.#tutorial ?? liveSettings().settings.connection;
   }
 
+  /** The host that `state` is about; changed settings name another one until they are first used. */
+  get host(): string {
+    return (this.#current?.connection ?? this.connection).host;
+  }
+
   get isConfigured(): boolean {
     const { host, remoteFolder } = this.connection;
     return host !== '' && remoteFolder !== '';
@@ -51,10 +58,11 @@ export class Machines implements Disposable {
     const problem = liveSettings().problems.find(({ key }) => key.startsWith('furo.connection.'));
     if (problem)
       throw jobFailure('settingInvalid', { key: problem.key, expected: problem.expected });
-    const key = JSON.stringify(this.connection);
+    const { connection } = this;
+    const key = JSON.stringify(connection);
     if (this.#current?.key !== key) {
       this.close();
-      this.#current = { key, machine: this.#adopt(this.#open(this.connection)) };
+      this.#current = { key, connection, machine: this.#adopt(this.#open(connection)) };
     }
     return this.#current.machine;
   }

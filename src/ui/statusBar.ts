@@ -30,7 +30,7 @@ export class StatusBar implements Disposable {
 
   #tooltip(state: ConnectionState): vscode.MarkdownString {
     const t = vscode.l10n.t;
-    const { host } = this.#machines.connection;
+    const { host } = this.#machines;
     const text = new vscode.MarkdownString();
     text.appendText(`${host === '' ? 'Furo' : host}: ${connectionText(state, Date.now(), t)}`);
     const advice = connectionAdvice(state, Date.now(), t);

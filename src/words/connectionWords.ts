@@ -25,7 +25,7 @@ export function connectionAdvice(
   t: Translate,
 ): string | undefined {
   if (state.kind === 'waiting')
-    return t('The connection broke. It comes back by itself in {0} s; jobs on the machine go on.', secondsUntil(state.retryAtMs, nowMs)); // prettier-ignore
+    return t('There is no connection now. The next try comes by itself in {0} s; jobs on the machine go on.', secondsUntil(state.retryAtMs, nowMs)); // prettier-ignore
   if (state.kind !== 'blocked') return undefined;
   return wordsOf(state.reason).advice(t);
 }
@@ -179,7 +179,7 @@ const blockedWords: Readonly<Record<BlockingReason, BlockedWords>> = {
     next: 'reconnect',
     short: (t) => t('waits for your login'),
     advice: (t) =>
-      t('The connection broke, and coming back needs an answer from you. Connect again when you are ready; jobs on the machine go on.'), // prettier-ignore
+      t('Connecting needs an answer from you, such as a passphrase or a code. Connect when you are ready; jobs on the machine go on.'), // prettier-ignore
   },
   agentRefused: {
     next: 'reconnect',

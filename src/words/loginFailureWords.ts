@@ -67,7 +67,7 @@ export const loginFailureWords = {
   personNeeded: {
     text: (t, v) =>
       t(
-        'The connection to {0} broke, and coming back needs an answer from you, such as a passphrase or a code. Connect again when you are ready; jobs on the machine go on.',
+        'Connecting to {0} needs an answer from you, such as a passphrase or a code. Connect when you are ready; jobs on the machine go on.',
         v('host'),
       ),
     actions: ['tryAgain'],

@@ -22,6 +22,15 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
       ),
     actions: ['tryAgain', 'showLog'],
   },
+  sshConfigUnanswered: {
+    text: (t, v) =>
+      t(
+        'ssh itself did not say how to reach {0} ({1}). A "Match exec" line or a name look-up of your ssh configuration may wait for the network. Try again when the network is there.',
+        v('host'),
+        v('detail'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
   jumpLoop: {
     text: (t, v) =>
       t(
@@ -74,6 +83,14 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
         '{0} did not answer ({1}). Check your network or VPN, then try again.',
         v('host'),
         v('detail'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  endedEarly: {
+    text: (t, v) =>
+      t(
+        'The connection to {0} ended before the login was done. The machine may be too busy or refuse this computer for some minutes, or the network went away. Try again later; Check Connection shows how far it comes.',
+        v('host'),
       ),
     actions: ['tryAgain', 'showLog'],
   },

@@ -1,14 +1,19 @@
 // How long a connection lives, against a real OpenSSH server: sleep, another network, silence, idleness, too many logins. Time is moved
 // by the test; the network is real.
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { isFailure } from '../../src/base/failure';
 import { silentLogger } from '../../src/base/log';
 import type { SshConnection } from '../../src/ssh/connection';
 import type { ConnectionState } from '../../src/ssh/connectionState';
 import { LoginBudget } from '../../src/ssh/loginBudget';
 import { remotePath } from '../../src/ssh/remote';
+import { connectionText } from '../../src/words/connectionWords';
+import { failureText } from '../../src/words/failureText';
+import { english } from '../../src/words/translate';
 import { requires } from '../requirements';
 import { ManualClock } from '../unit/ssh/manualClock';
 import { startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
@@ -40,6 +45,16 @@ function freeze(): void {
   client.server.freezeSessions(true);
 }
 
+/** What a person reads about work that failed. */
+async function wordsOf(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.catch((reason: unknown) => reason);
+  if (!isFailure(error)) throw new Error(`no failure: ${String(error)}`);
+  return failureText(error, english).message;
+}
+
+const LOST =
+  'The connection to 127.0.0.1 broke. It comes back by itself; jobs on the machine go on.';
+
 function statesOf(remote: SshConnection): ConnectionState['kind'][] {
   const states: ConnectionState['kind'][] = [];
   remote.onDidChangeState(({ kind }) => states.push(kind));
@@ -64,7 +79,7 @@ describe('after twelve hours of sleep', () => {
     const states = statesOf(remote);
     const running = remote.exec('sleep 60', { timeoutMs: 24 * 60 * minute });
     await eventually(() => client.server.log().includes('Starting session: command'), 'the command'); // prettier-ignore
-    const lost = expect(running).rejects.toMatchObject({ reason: 'connectionLost' });
+    const lost = expect(wordsOf(running)).resolves.toBe(LOST);
     freeze();
     clock.sleep(12 * 60 * minute);
     clock.pass(9_000);
@@ -72,6 +87,7 @@ describe('after twelve hours of sleep', () => {
     clock.pass(1_000);
     await lost;
     expect(remote.state).toMatchObject({ kind: 'waiting', attempt: 1 });
+    expect(connectionText(remote.state, clock.now(), english)).toMatch(/^reconnecting in \d s$/);
     clock.pass(1_000);
     await eventually(() => remote.state.kind === 'connected', 'the second connection');
     expect(states).toEqual(['waiting', 'connecting', 'connected']);
@@ -133,7 +149,7 @@ describe('a link that is open on our side only', () => {
     writeFileSync(side.knownHosts, `${known}\n`);
     await remote.connect();
     const running = remote.exec('sleep 60');
-    const lost = expect(running).rejects.toMatchObject({ reason: 'connectionLost' });
+    const lost = expect(wordsOf(running)).resolves.toBe(LOST);
     proxy.fallSilent();
     await lost;
     expect(['waiting', 'connecting']).toContain(remote.state.kind);
@@ -151,6 +167,29 @@ describe('a link that is open on our side only', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     clock.pass(minute);
     await Promise.all(told);
+  });
+});
+
+describe('a file system that hangs', () => {
+  it('ends what reads from it, and takes no place from commands, though its channels stay open there', async () => {
+    const side = await start();
+    const hanging = join(side.server.folder, 'hanging');
+    execFileSync('mkfifo', [hanging]);
+    const remote = side.connection({}, { clock });
+    for (let time = 0; time < 7; time++) {
+      await remote.files.stat(remotePath('/'));
+      const reading = remote.files.read(remotePath(hanging), { offset: 0, length: 1 });
+      const told = expect(reading).rejects.toMatchObject({
+        reason: 'timedOut',
+        values: { operation: 'sftp' },
+      });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      clock.pass(2 * minute);
+      await told;
+    }
+    expect((await remote.exec('echo on')).stdout).toBe('on\n');
+    // Lets go whoever waits to open it.
+    closeSync(openSync(hanging, constants.O_RDWR | constants.O_NONBLOCK));
   });
 });
 

@@ -20,9 +20,10 @@ export async function forgetSecrets(keyRing: Pick<KeyRing, 'forget'>): Promise<v
   void showInformation(vscode.l10n.t('Stored passphrases are forgotten.'));
 }
 
-/** Lets go of whatever connection there is, and makes a new one now. */
+/** Lets go of a connection that stands, and makes a new one now. One that comes back by itself goes on doing so. */
 export async function reconnect(machines: Machines): Promise<void> {
-  machines.machine.remote.disconnect();
+  const { remote } = machines.machine;
+  if (remote.state.kind === 'connected') remote.disconnect();
   await connect(machines);
 }
 

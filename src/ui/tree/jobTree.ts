@@ -71,11 +71,11 @@ export class JobTree implements vscode.TreeDataProvider<TreeNode>, Disposable {
 
   /** Beside the title and above the rows. Without rows the welcome text stands there, which a message would hide. */
   #showConnection(): void {
-    const { state, connection } = this.#machines;
+    const { state, host } = this.#machines;
     const now = Date.now();
     const text = connectionText(state, now, vscode.l10n.t);
     this.#view.description = text;
-    const sentence = connectionAdvice(state, now, vscode.l10n.t) ?? `${connection.host}: ${text}`;
+    const sentence = connectionAdvice(state, now, vscode.l10n.t) ?? `${host}: ${text}`;
     this.#view.message = this.#store.all.length > 0 ? sentence : '';
   }
 

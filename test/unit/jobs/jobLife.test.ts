@@ -1,8 +1,8 @@
 // Whole jobs over a simulated Furo: batch script, Python program, cancelled, failed, killed at the limit.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Bench, inferenceOf, jobOf, script, type Window } from './bench';
+import { Bench, inferenceOf, jobOf, script, until, type Window } from './bench';
 
 let bench: Bench;
 let window: Window;
@@ -99,6 +99,29 @@ it('cancels a running job and one that waits', async () => {
     expect((await window.ended(id)).phase).toMatchObject({ outcome: { kind: 'cancelled' } });
   expect(window.outputOf(running.id)).toBe('begun\n');
   await expect(window.center.cancel('nobody')).rejects.toMatchObject({ reason: 'jobUnknown' });
+});
+
+it('asks the person when a job is cancelled, or its results are wanted, and the login waits for one', async () => {
+  const trustFile = join(bench.root, 'client', 'own_known_hosts');
+  let asked = 0;
+  const confirmHostKey = () => Promise.resolve((asked += 1) > 0);
+  window = bench.window({ trustFile, prompts: { confirmHostKey } });
+  const forgetTheMachine = async () => {
+    window.remote.disconnect();
+    rmSync(trustFile);
+    window.remote.bringBack();
+    await until(() => window.remote.state.kind === 'blocked');
+  };
+  bench.write('long.sh', script('echo begun', 'sleep 60'));
+  const { id } = await window.submit(jobOf('long', { kind: 'script', script: 'long.sh' }));
+  await window.when(id, ({ phase }) => phase.kind === 'running');
+  await forgetTheMachine();
+  expect(asked).toBe(1);
+  await window.center.cancel(id);
+  expect((await window.ended(id)).phase).toMatchObject({ outcome: { kind: 'cancelled' } });
+  await forgetTheMachine();
+  await window.center.fetchResults(id);
+  expect(asked).toBe(3);
 });
 
 it('keeps and counts what a job wrote before the elapse limit killed it', async () => {

@@ -59,11 +59,14 @@ let answer: Answer;
 let ended: { id: string; state: string | undefined }[];
 let onEnded: (job: Job) => Promise<void>;
 let poller: Poller;
+let isConnected: boolean;
+let timesBroughtBack: number;
 
 beforeEach(() => {
   clock = new VirtualClock();
   store = new JobStore();
   [asked, ended, answer] = [[], [], {}];
+  [isConnected, timesBroughtBack] = [true, 0];
   onEnded = () => Promise.resolve();
   const queue: Queue = {
     submit: () => Promise.reject(new Error('not asked')),
@@ -86,6 +89,8 @@ beforeEach(() => {
     log: silentLogger,
     target: 'here',
     pollSeconds: () => 10,
+    isConnected: () => isConnected,
+    bringBack: () => (timesBroughtBack += 1),
     onEnded: (job, entry) => {
       ended.push({ id: job.id, state: entry?.state });
       return onEnded(job);
@@ -212,6 +217,20 @@ describe('Poller', () => {
     expect(asked.length).toBeGreaterThan(5);
     expect(store.get('a')?.phase).toEqual(running);
     expect(ended).toEqual([]);
+  });
+
+  it('asks nothing without a connection, which it brings back, and at once when that stands', async () => {
+    put('a', running);
+    answer = { 'p-a': {} };
+    isConnected = false;
+    poller.start();
+    await clock.run(60);
+    expect(asked).toEqual([]);
+    expect(timesBroughtBack).toBeGreaterThan(5);
+    isConnected = true;
+    poller.start();
+    await clock.run(0);
+    expect(asked).toHaveLength(1);
   });
 
   it('does not let others wait while the results of one come, nor settles it twice', async () => {

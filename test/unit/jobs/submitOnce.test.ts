@@ -177,9 +177,18 @@ describe('a window that is closed in between', () => {
     window.close();
     expect(await submitting).toMatchObject({ reason: 'submitLost' });
     pjsub.release();
-    const next = bench.window();
+    let asked = 0;
+    const next = bench.window({
+      trustFile: join(bench.root, 'client', 'nobody_known'),
+      prompts: { confirmHostKey: () => Promise.resolve((asked += 1) > 0) },
+    });
     expect(next.store.all.map(({ phase }) => phase.kind)).toEqual(['submitting']);
+    // Nobody waits for what a window does by itself, so nobody is asked; but the state says what is missing.
     await next.center.resume();
+    await until(() => next.remote.state.kind === 'blocked');
+    expect(next.remote.state).toMatchObject({ reason: 'personNeeded', isUnattended: true });
+    expect(asked).toBe(0);
+    await next.remote.connect();
     const { id } = newest(next);
     expect((await next.ended(id)).phase).toMatchObject({ outcome: { kind: 'succeeded' } });
     expect(bench.takenJobs).toBe(1);
@@ -195,6 +204,7 @@ describe('a window that is closed in between', () => {
     expect(pjmId).toBeDefined();
     await bench.memory.update('furo.jobs', { version: 1, jobs: [open] });
     const next = bench.window();
+    await next.remote.connect();
     await next.center.resume();
     expect(next.store.get('never')?.phase).toMatchObject({
       outcome: { kind: 'rejected', reason: 'neverSubmitted' },

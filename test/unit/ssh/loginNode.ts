@@ -49,6 +49,18 @@ export class LoginNode {
     return node;
   }
 
+  endpoint(): Endpoint {
+    return {
+      host: '127.0.0.1',
+      port: (this.server.address() as AddressInfo).port,
+      user: 'someone',
+      identityFiles: [this.keyFile],
+      identitiesOnly: true,
+      identityAgent: 'none',
+      knownHostsFiles: [],
+    };
+  }
+
   connection(
     prompts: Partial<SshPrompts> = {},
     endpoint: Partial<Endpoint> = {},
@@ -60,16 +72,7 @@ export class LoginNode {
     };
     const log: Logger = { debug: note, info: note, warn: note, error: note };
     const connection = new SshConnection({
-      endpoint: {
-        host: '127.0.0.1',
-        port: (this.server.address() as AddressInfo).port,
-        user: 'someone',
-        identityFiles: [this.keyFile],
-        identitiesOnly: true,
-        identityAgent: 'none',
-        knownHostsFiles: [],
-        ...endpoint,
-      },
+      endpoint: { ...this.endpoint(), ...endpoint },
       trustFile: join(this.folder, 'trusted'),
       prompts: {
         confirmHostKey: () => Promise.resolve(true),

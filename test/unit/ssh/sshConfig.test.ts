@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isFailure } from '../../../src/base/failure';
+import { needsPerson } from '../../../src/ssh/connectionState';
 import type { Endpoint } from '../../../src/ssh/endpoint';
 import { resolveEndpoint, type TargetSettings } from '../../../src/ssh/sshConfig';
 
@@ -295,6 +296,39 @@ it('takes an ssh that knows no -G for no ssh at all', async () => {
   writeFileSync(old, '#!/bin/sh\necho "unknown option -- G" >&2\nexit 255\n', { mode: 0o755 });
   writeFileSync(config, 'User fromFile\n');
   expect((await resolve({ host: 'a' }, old)).user).toBe('fromFile');
+});
+
+describe('ssh that does not come to an answer', () => {
+  const play = (...lines: readonly string[]) => {
+    const path = join(folder, 'ssh');
+    writeFileSync(path, ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
+    return { sshProgram: path, configFile: config, timeoutMs: 300 };
+  };
+
+  it('is asked again later when it takes too long, as a Match exec without a network does', async () => {
+    await expect(resolveEndpoint({ host: 'a' }, play('exec sleep 30'))).rejects.toMatchObject({
+      reason: 'sshConfigUnanswered',
+      values: { host: 'a', detail: 'no answer within 0.3 s' },
+    });
+    expect(needsPerson('sshConfigUnanswered')).toBe(false);
+  });
+
+  it('is asked again later when something ends it', async () => {
+    const killed = play('kill -KILL $$');
+    await expect(resolveEndpoint({ host: 'a' }, killed)).rejects.toMatchObject({
+      reason: 'sshConfigUnanswered',
+      values: { detail: 'SIGKILL' },
+    });
+  });
+
+  it('has no network to look up a name in', async () => {
+    writeFileSync(config, 'CanonicalizeHostname yes\nCanonicalDomains nowhere.invalid\nCanonicalizeFallbackLocal no\n'); // prettier-ignore
+    await expect(resolve({ host: 'a' })).rejects.toMatchObject({
+      reason: 'hostNotFound',
+      values: { host: 'a' },
+    });
+    expect(needsPerson('hostNotFound')).toBe(false);
+  });
 });
 
 it('stops asking when the attempt is given up', async () => {
