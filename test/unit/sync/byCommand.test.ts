@@ -123,6 +123,71 @@ describe.each(shells)('with %s as login shell', (shell) => {
   });
 });
 
+describe.each(['by command', 'over SFTP'])('names that cannot both be, %s', (way) => {
+  const exec = execIn('/bin/sh');
+  const go = (changes: Partial<SyncOptions> = {}) =>
+    syncProject({
+      files: new FolderFiles('/'),
+      ...(way === 'by command' && { exec }),
+      localFolder: join(root, 'here'),
+      remoteFolder: remotePath(there()),
+      exclude: [],
+      strayAgeSeconds: 0,
+      ...changes,
+    });
+
+  it('do not stop what has nothing to do with them', async () => {
+    put('here/a', 'a');
+    await go();
+    fs.writeFileSync(join(there(), 'd'), 'theirs');
+    fs.symlinkSync('nowhere', join(there(), 'l'));
+    for (const path of ['d/e/x', 'l/x', 'b', 'c/new']) put(`here/${path}`, 'new');
+    fs.rmSync(join(root, 'here/a'));
+    const kept = ['d/e/x', 'l/x'].map((path) => ({ path, why: 'inTheWay' }));
+    const confirmRemovals = (): Promise<boolean> => Promise.resolve(true);
+    expect(await go({ confirmRemovals })).toMatchObject({ uploaded: 2, removed: 1, kept });
+    expect(await go()).toMatchObject({ uploaded: 0, removed: 0, unchanged: 2, kept });
+    expect(fs.readFileSync(join(there(), 'd'), 'utf8')).toBe('theirs');
+  });
+
+  it('of which one is gone here: a folder becomes a file, and a file a folder', async () => {
+    for (const path of ['config/a', 'config/sub/b', 'tool', 'stays']) put(`here/${path}`, path);
+    await go();
+    for (const path of ['config', 'tool']) fs.rmSync(join(root, 'here', path), { recursive: true });
+    for (const path of ['config', 'tool/x']) put(`here/${path}`, path);
+    expect(await go()).toMatchObject({ uploaded: 2, removed: 3, kept: [] });
+    expect(equal()).toBe('');
+    expect(await go()).toMatchObject({ uploaded: 0, removed: 0, unchanged: 3, kept: [] });
+  });
+
+  it('keep every version that is not ours, of a long name and of one time, too', async () => {
+    const name = `${'x'.repeat(246)}.py`;
+    put(`here/${name}`, 'one');
+    await go();
+    for (const version of ['first', 'later']) {
+      const file = join(there(), name);
+      fs.writeFileSync(file, version);
+      fs.utimesSync(file, 315532800, 315532800);
+      put(`here/${name}`, `mine before ${version}`);
+      expect((await go()).kept).toMatchObject([{ path: name, why: 'bothChanged' }]);
+    }
+    const all = fs.readdirSync(there()).filter((each) => each !== '.furo');
+    const texts = all.map((each) => fs.readFileSync(join(there(), each), 'utf8')).sort();
+    expect(texts).toEqual(['first', 'later', 'mine before later']);
+  });
+
+  it('keep an input ours that two jobs take by turns past the rules', async () => {
+    put('here/.gitignore', '*.jsonl\n');
+    put('here/a.jsonl', 'one');
+    put('here/b.jsonl', 'b');
+    expect(await go({ needed: ['a.jsonl'] })).toMatchObject({ uploaded: 2 });
+    expect(await go({ needed: ['b.jsonl'] })).toMatchObject({ uploaded: 1, removed: 0, kept: [] });
+    put('here/a.jsonl', 'two');
+    expect(await go({ needed: ['a.jsonl'] })).toMatchObject({ uploaded: 1, removed: 0, kept: [] });
+    expect(equal()).toBe('');
+  });
+});
+
 describe('a side that changes while a sync runs', () => {
   /** Calls `change` once, just before the command that renames. */
   function changing(change: () => void): Exec {
