@@ -80,8 +80,8 @@ export interface PlanInput {
 
 /**
  * More removals at once look like an emptied or mistaken folder rather than work, and are asked about: above 50 files, or
- * above a fifth of all that is ours. Five are fine while anything of ours is left here, or a small project would ask
- * each time a file is renamed.
+ * above a fifth of all that is ours. Five are fine while anything is left here, or a small project would ask each time a
+ * file is renamed.
  */
 export function maxRemovals(ours: number): number {
   return Math.min(50, Math.max(5, Math.floor(ours / 5)));
@@ -217,11 +217,9 @@ function planRemovals(input: PlanInput): Pick<SyncPlan, 'removals' | 'kept' | 'c
   const carried = new Map<string, ManifestFile>();
   const kept: KeptFile[] = [];
   let ours = 0;
-  let isAnyHere = false;
   for (const path of new Set([...manifest.files.keys(), ...manifest.pending.keys()])) {
     const wasLeftOut = manifest.files.get(path)?.isLeftOut === true;
     if (!wasLeftOut) ours += 1;
-    if (here.has(path)) isAnyHere = true;
     const remote = input.remote.get(path);
     if (here.has(path) || !remote) continue;
     const entry = ourEntry(path, remote, manifest);
@@ -231,9 +229,7 @@ function planRemovals(input: PlanInput): Pick<SyncPlan, 'removals' | 'kept' | 'c
     else kept.push({ path, why: 'changedRemotely' });
   }
   const removals = [...gone.keys()];
-  // The only file under a new name is no emptied folder.
-  const isEmptied = !isAnyHere && removals.length > (local.length > 0 ? 1 : 0);
-  const isUsual = removals.length <= maxRemovals(ours) && !isEmptied;
+  const isUsual = removals.length <= maxRemovals(ours) && local.length > 0;
   if (input.areRemovalsConfirmed === true || isUsual) return { removals, kept, carried };
   for (const path of removals) kept.push({ path, why: 'manyRemovals' });
   return { removals: [], kept, carried: new Map([...carried, ...gone]) };

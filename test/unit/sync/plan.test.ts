@@ -68,7 +68,7 @@ it.each([
 it.each([
   [['f0'], [], []],
   [['f0', 'f1'], [], []],
-  [['f0', 'f1'], ['other'], []],
+  [['f0', 'f1'], ['other'], ['f0', 'f1']],
   [['f0', 'f1'], ['f1', 'other'], ['f0']],
   [['f0'], ['renamed'], ['f0']],
 ])('of %j with %j left here removes %j without a question', (ours, left, expected) => {
