@@ -6,7 +6,16 @@ import { matchesPattern, parsePatterns, toBytes, type GitPattern } from './gitPa
 export const IGNORE_FILES = ['.gitignore', '.furoignore'] as const;
 
 /** Left out unless a rule of the user takes them in again with `!`. */
-const BUILT_IN = ['.venv/', 'venv/', 'node_modules/', '__pycache__/', '*.pyc', '.DS_Store'];
+const BUILT_IN = [
+  '.venv/',
+  'venv/',
+  'node_modules/',
+  '__pycache__/',
+  '*.pyc',
+  '.DS_Store',
+  // The picture that macOS shows for a folder; no name that Linux programs like.
+  'Icon[\r]',
+];
 
 /** Never sent: other tools' state and our own. Results are, when a job names them as its input. */
 const ALWAYS = new Set(['.git', '.hg', '.svn', '.furo']);

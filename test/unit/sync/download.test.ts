@@ -121,6 +121,14 @@ describe('one name', () => {
     expect(nameProblem('a.TXT', seen, 'darwin')).toBe('collides');
     expect(nameProblem('caf\u00e9', seen, 'darwin')).toBeUndefined();
     expect(nameProblem('cafe\u0301', seen, 'darwin')).toBe('collides');
+    for (const [one, other] of [
+      ['stra\u00dfe', 'STRASSE'],
+      ['\u017fatz', 'satz'],
+      ['\u03c2', '\u03c3'],
+    ] as const) {
+      expect(nameProblem(one, seen, 'darwin')).toBeUndefined();
+      expect(nameProblem(other, seen, 'darwin')).toBe('collides');
+    }
   });
 });
 

@@ -103,6 +103,15 @@ describe('the rules', () => {
   });
 });
 
+it('leaves out the picture that macOS gives a folder, and refuses other names like it', async () => {
+  put('Icon\r');
+  put('sub/Icon\r');
+  put('Icon');
+  expect(await paths()).toEqual(['Icon']);
+  put('Icons\r');
+  await expect(read()).rejects.toMatchObject({ reason: 'nameNotPortable' });
+});
+
 it('refuses two names that are one there, naming both', async () => {
   put('caf\u00e9.txt');
   put('cafe\u0301.txt');
