@@ -1,10 +1,7 @@
 // What a sync must do, from what is here, what is there and what we once put there. Pure: no files, no clock.
 import type { RemoteStat } from '../ssh/remote';
+import { copyName, stamp } from './copyName';
 import type { Manifest, ManifestFile } from './manifest';
-
-const MAX_NAME_BYTES = 255;
-/** A longer end of a name after its dot says no kind. */
-const MAX_ENDING_BYTES = 40;
 
 /** A local file with its content known. */
 export interface HashedFile {
@@ -199,7 +196,8 @@ function decide(file: HashedFile, scene: Scene): Step {
   // Not what we left there. Edited there only: it wins. Edited here too, or never ours: both survive.
   if (entry && isSame)
     return { carry: { ...entry, isLeftOut: undefined }, kept: { why: 'changedRemotely' } };
-  const copy = copyName(file.path, remote.mtimeSeconds, scene.taken);
+  const copy = copyName(file.path, `remote-${stamp(remote.mtimeSeconds)}`, scene.taken);
+  scene.taken.add(copy);
   return { isUpload: true, kept: { why: 'bothChanged', copy } };
 }
 
@@ -257,34 +255,4 @@ export function entryFor(file: HashedFile, remote?: RemoteFact): ManifestFile {
     localMtimeMs: file.mtimeMs,
     ...(remote && { remoteMtimeSeconds: remote.mtimeSeconds }),
   };
-}
-
-/**
- * `a/run.sh` -> `a/run.remote-20260131-235959.sh`: sorts beside the file and keeps its kind. A number follows where the
- * name is taken, and a long name is cut.
- */
-function copyName(path: string, mtimeSeconds: number, taken: Set<string>): string {
-  const time = new Date(Math.min(mtimeSeconds, 8.64e12) * 1000)
-    .toISOString()
-    .replace(/[-:]|\.\d+Z$/g, '')
-    .replace('T', '-');
-  const slash = path.lastIndexOf('/') + 1;
-  const dot = path.lastIndexOf('.');
-  const isKind = dot > slash && Buffer.byteLength(path.slice(dot)) <= MAX_ENDING_BYTES;
-  const at = isKind ? dot : path.length;
-  for (let number = 1; ; number += 1) {
-    const end = `.remote-${time}${number === 1 ? '' : `-${number}`}${path.slice(at)}`;
-    const stem = cutTo(MAX_NAME_BYTES - Buffer.byteLength(end), path.slice(slash, at));
-    const copy = `${path.slice(0, slash)}${stem}${end}`;
-    if (taken.has(copy)) continue;
-    taken.add(copy);
-    return copy;
-  }
-}
-
-/** As many whole letters as fit. */
-function cutTo(bytes: number, text: string): string {
-  const letters = Array.from(text);
-  while (Buffer.byteLength(letters.join('')) > bytes) letters.pop();
-  return letters.join('');
 }
