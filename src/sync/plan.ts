@@ -118,17 +118,25 @@ interface Scene extends PlanInput {
 }
 
 function sceneOf(input: PlanInput, removals: readonly string[]): Scene {
-  const { local, remote, strays = [] } = input;
+  const { local, remote } = input;
   const removed = new Set(removals);
+  const isAsked = local.some(({ path }) => remote.get(path)?.kind === 'folder');
+  const emptied = isAsked ? emptiedFolders(input, removed) : new Set<string>();
+  const taken = new Set([...remote.keys(), ...local.map((file) => file.path)]);
+  return { ...input, removed, emptied, taken };
+}
+
+/** Also those in which a cut run removed everything. */
+function emptiedFolders(input: PlanInput, removed: ReadonlySet<string>): Set<string> {
+  const { manifest, remote, strays = [] } = input;
   const emptied = new Set<string>();
-  for (const path of removals)
+  for (const path of [...manifest.files.keys(), ...manifest.pending.keys()])
     for (const folder of foldersAbove(path))
       if (remote.get(folder)?.kind === 'folder') emptied.add(folder);
   const stays = [...remote.keys()].filter((path) => !removed.has(path) && !emptied.has(path));
-  for (const path of emptied.size === 0 ? [] : [...stays, ...strays.map((stray) => stray.path)])
+  for (const path of [...stays, ...strays.map((stray) => stray.path)])
     for (const folder of foldersAbove(path)) emptied.delete(folder);
-  const taken = new Set([...remote.keys(), ...local.map((file) => file.path)]);
-  return { ...input, removed, emptied, taken };
+  return emptied;
 }
 
 function emptiedFor(uploads: readonly HashedFile[], { remote, emptied }: Scene): string[] {

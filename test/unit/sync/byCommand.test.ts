@@ -1,38 +1,16 @@
 // The commands of a sync in real shells on this machine: hostile names, other login shells, a side that changes.
 import fc from 'fast-check';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buffer, text } from 'node:stream/consumers';
-import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { remotePath } from '../../../src/ssh/remote';
 import { decoded, runScript, scriptText, type Exec } from '../../../src/ssh/remoteScript';
 import { syncProject, type SyncOptions } from '../../../src/sync/upload';
 import { tarParts } from '../../../src/sync/tarStream';
 import { FolderFiles } from './folderFiles';
-
-/** As sshd does it: the login shell gets the command as one word. */
-function execIn(shell: string): Exec {
-  return async (command, { stdin = '', encoding = 'utf8' } = {}) => {
-    const child = spawn(shell, ['-c', command]);
-    const isWhole = typeof stdin === 'string' || stdin instanceof Uint8Array;
-    const source = Readable.from(isWhole ? [Buffer.from(stdin)] : stdin);
-    child.stdin.on('error', () => undefined);
-    source.pipe(child.stdin);
-    const ended = new Promise<number>((resolve, reject) => {
-      child.once('close', resolve);
-      source.once('error', (error) => {
-        child.stdin.destroy();
-        reject(error);
-      });
-    });
-    ended.catch(() => undefined);
-    const [stdout, stderr] = await Promise.all([buffer(child.stdout), text(child.stderr)]);
-    return { stdout: stdout.toString(encoding), stderr, exitCode: await ended };
-  };
-}
+import { execIn } from './shellExec';
 
 const shells = ['/bin/sh', '/bin/bash', '/usr/bin/tcsh'].filter((shell) => fs.existsSync(shell));
 const isSoak = process.env['FURO_SOAK'] !== undefined;

@@ -174,6 +174,11 @@ describe('what stands where a file must be', () => {
     });
   });
 
+  it('replaces a folder that a cut run has emptied', () => {
+    const { sent, emptied } = step('d', { d: folder, 'd/e': folder }, { ours: ['d/e/b'] });
+    expect({ sent, emptied }).toEqual({ sent: ['d'], emptied: ['d/e', 'd'] });
+  });
+
   it('keeps an empty folder, which may be anybody’s', () => {
     expect(step('d', { d: folder })).toEqual(refused('d'));
   });
