@@ -166,6 +166,25 @@ describe.each(['by command', 'over SFTP'])('names that cannot both be, %s', (way
   });
 });
 
+it('sends file by file where our own folder there is a link to another place', async () => {
+  fs.mkdirSync(join(root, 'scratch'));
+  fs.mkdirSync(there());
+  fs.symlinkSync(join(root, 'scratch'), join(there(), '.furo'));
+  put('here/a.txt', 'one');
+  const inner = execIn('/bin/sh');
+  let applied = 0;
+  const exec: Exec = (command, options) => {
+    if (command.includes('tar -x')) applied += 1;
+    return inner(command, options);
+  };
+  expect(await sync(exec)).toMatchObject({ uploaded: 1 });
+  expect(await sync(exec)).toMatchObject({ uploaded: 0, unchanged: 1 });
+  put('here/a.txt', 'two');
+  expect(await sync(exec)).toMatchObject({ uploaded: 1, kept: [] });
+  expect(equal()).toBe('');
+  expect(applied).toBe(0);
+});
+
 describe('a side that changes while a sync runs', () => {
   /** Calls `change` once, just before the command that renames. */
   function changing(change: () => void): Exec {
