@@ -5,6 +5,7 @@ import { dirname, join, resolve, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { sshFailure } from '../ssh/failures';
 import { syncFailure } from './failures';
+import { readOuterIgnoreFiles } from './outerIgnore';
 import { IGNORE_FILES, type IgnoreRules, type Rule, type Verdict } from './ignoreRules';
 
 /** A local file as the walk saw it. */
@@ -66,6 +67,7 @@ export async function readLocalTree(
   const found = root === undefined ? undefined : await stat(root);
   if (root === undefined || !found?.isDirectory())
     throw syncFailure('localFolderMissing', { path: folder });
+  rules.setOuter(await readOuterIgnoreFiles(root));
   const walk = new Walk(root, rules, options);
   await walk.folder(root, '', { trail: [root] });
   const { files, skippedLinks, leftOut } = walk;

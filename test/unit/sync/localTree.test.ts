@@ -94,6 +94,29 @@ describe('the rules', () => {
     expect(leftOut).toEqual([{ path: 'sub/keep.bin', isFolder: false, rule }]);
   });
 
+  it('hold from the repository around the folder, whose own files win', async () => {
+    put('.git/info/exclude', '*.key\n*.out\n');
+    put('.gitignore', '/sub/project/data\n*.out\n');
+    put('sub/.gitignore', '*.bin\n');
+    put('sub/project/.gitignore', '!keep.bin\n');
+    for (const name of ['a.key', 'a.out', 'a.bin', 'keep.bin', 'data/x', 'b.py'])
+      put(`sub/project/${name}`);
+    const rules = new IgnoreRules({ exclude: [] });
+    const project = join(folder, 'sub/project');
+    const { files, leftOut } = await readLocalTree(project, rules, { limits: DEFAULT_LIMITS });
+    expect(files.map(({ path }) => path)).toEqual(['.gitignore', 'b.py', 'keep.bin']);
+    expect(leftOut.map(({ path, rule }) => [path, 'file' in rule && rule.file])).toEqual([
+      ['a.bin', '../.gitignore'],
+      ['a.key', '../../.git/info/exclude'],
+      ['a.out', '../../.gitignore'],
+      ['data', '../../.gitignore'],
+    ]);
+    put('.gitignore', 'project/\n*.py\n');
+    const own = new IgnoreRules({ exclude: [] });
+    const all = await readLocalTree(project, own, { limits: DEFAULT_LIMITS });
+    expect(all.files).toHaveLength(7);
+  });
+
   it('follow no link and no folder called .gitignore, as git does', async () => {
     put('rules', '*.py\n');
     fs.symlinkSync('rules', join(folder, '.gitignore'));
