@@ -36,13 +36,13 @@ afterEach(async () => {
   await bench.stop();
 });
 
-const sync = () =>
+const sync = (exclude: readonly string[] = []) =>
   syncProject({
     files: window.remote.files,
     exec: (command, options) => window.remote.exec(command, options),
     localFolder: bench.workspace,
     remoteFolder: places.project,
-    exclude: [],
+    exclude,
   });
 
 const runOf = (name: string) => joinRemote(places.own, 'runs', name);
@@ -137,6 +137,15 @@ describe('a snapshot', () => {
     fs.writeFileSync(src('a', 'checkpoints/1.pt'), 'step 1');
     expect(read(inProject('checkpoints/1.pt')).toString()).toBe('step 1');
     expect(fs.readdirSync(src('a')).sort()).toEqual(['.furo-snapshot', 'checkpoints', 'data', 'tool.py']); // prettier-ignore
+  });
+
+  it('has nothing that the rules leave out now, though an earlier run had it', async () => {
+    await sync();
+    await sync(['data/large.bin']);
+    await take('a');
+    expect(fs.lstatSync(src('a', 'data/large.bin')).isSymbolicLink()).toBe(true);
+    expect(fs.lstatSync(src('a', 'data/small.bin')).isFile()).toBe(true);
+    expect(read(src('a', '.furo-snapshot')).toString()).toContain('link ./data/large.bin\n');
   });
 
   it('is the same when it is asked for again, also at once', async () => {
