@@ -45,6 +45,7 @@ export class HostTrust {
   readonly #name: string;
   /** The key that this attempt has accepted; the server shows it again whenever it renews the session keys. */
   #accepted: Buffer | undefined;
+  #unanswered: Failure<SshFailureReason> | undefined;
 
   private constructor(
     private readonly options: HostTrustOptions,
@@ -77,6 +78,11 @@ export class HostTrust {
     );
     const first = HOST_KEY_ALGORITHMS.filter((name) => known.has(name));
     return [...first, ...HOST_KEY_ALGORITHMS.filter((name) => !known.has(name))];
+  }
+
+  /** What to say when the connection ends while a person still thinks about the key. */
+  get unanswered(): Failure<SshFailureReason> | undefined {
+    return this.#unanswered;
   }
 
   /** True for the very key that this attempt has accepted before. */
@@ -142,8 +148,13 @@ export class HostTrust {
     const known = verdict.kind === 'unknownType' && {
       known: { file: verdict.file, line: verdict.line },
     };
-    const isConfirmed: unknown = await confirm({ ...shown, ...known, storedIn: trustFile });
-    return isConfirmed === true && !signal.aborted;
+    this.#unanswered = sshFailure('hostKeyRejected', shown);
+    try {
+      const isConfirmed: unknown = await confirm({ ...shown, ...known, storedIn: trustFile });
+      return isConfirmed === true && !signal.aborted;
+    } finally {
+      this.#unanswered = undefined;
+    }
   }
 }
 

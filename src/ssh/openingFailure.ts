@@ -2,6 +2,7 @@
 import type { Failure } from '../base/failure';
 import type { Endpoint } from './endpoint';
 import { detailOf, sshFailure, type SshFailureReason } from './failures';
+import type { HostTrust } from './hostTrust';
 import type { Login } from './login';
 import type { AlgorithmKind, ServerTalk } from './serverTalk';
 
@@ -10,6 +11,7 @@ export interface OpeningAttempt {
   readonly endpoint: Endpoint;
   readonly login: Login;
   readonly talk: ServerTalk;
+  readonly trust: Pick<HostTrust, 'unanswered'>;
 }
 
 /** ssh2 reports a key that could not sign as an error, and then goes on with the next method. */
@@ -43,7 +45,7 @@ export function lateFailure({ endpoint, login }: OpeningAttempt): Failure<SshFai
 /** Names an error of an attempt that has not come to a login yet. */
 export function openingFailure(
   error: unknown,
-  { endpoint, login, talk }: OpeningAttempt,
+  { endpoint, login, talk, trust }: OpeningAttempt,
 ): Failure<SshFailureReason> {
   const { host, port } = endpoint;
   const detail = detailOf(error);
@@ -55,6 +57,7 @@ export function openingFailure(
   // A number is the reason of a goodbye (RFC 4253, 11.1).
   if (login.isAwaiting && (typeof code === 'number' || detail.includes('closed by the server')))
     return login.failure();
+  if (trust.unanswered) return trust.unanswered;
   if (typeof code === 'string' && NO_NAME.has(code))
     return sshFailure('hostNotFound', { host }, error);
   if (code === 'ECONNREFUSED') return sshFailure('connectionRefused', { host, port }, error);

@@ -164,7 +164,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   hostKeyRejected: {
     text: (t, v) =>
       t(
-        'Not connected: you did not accept the key of {0} ({1}). Nothing was sent.',
+        'Not connected: you did not accept the key of {0} ({1}), or the machine hung up before. Nothing was sent. Connect again to be asked once more.',
         v('host'),
         v('fingerprint'),
       ),

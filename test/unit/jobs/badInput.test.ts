@@ -395,7 +395,7 @@ it('says all of it in English', () => {
       "remote folder not writable": "Nothing was submitted: you may not write to ROOT/data/group1/researcher/file/furo/project-HASH on the machine (mkdir: cannot create directory 'ROOT/data/group1/researcher/file': Not a directory). Choose another remote folder, for example /data/group1/USER/furo.",
       "remote folder of others": "You may not write or read /data/group9/project-HASH/.furo/manifest.json on the machine. Choose another remote folder or change its rights.",
       "settings missing": "Furo Workflows needs these settings first: furo.connection.host, furo.connection.remoteFolder. They belong to your computer, not to the project.",
-      "unknown host key": "Not connected: you did not accept the key of 127.0.0.1 (SHA256:X). Nothing was sent.",
+      "unknown host key": "Not connected: you did not accept the key of 127.0.0.1 (SHA256:X), or the machine hung up before. Nothing was sent. Connect again to be asked once more.",
       "unknown resource group": "pjsub refused the job. It says: [ERR.] PJM 0058 pjsub rscgrp=cx-nowhere does not exist.",
       "wrong host": "There is no machine named no-such-machine.invalid. Check the host in the settings and your network.",
       "wrong key": "127.0.0.1 did not accept the login of researcher. Keys tried: 1; codes and passwords: 0. Check user and key file in the settings; the public key has to be registered in the HPC portal.",

@@ -150,6 +150,19 @@ describe('an answer that comes too late', () => {
     expect(connection.state).toEqual({ kind: 'blocked', reason: 'answerTooLate' });
   });
 
+  it('is told as a key that was not accepted when it is about the host key', async () => {
+    node = await LoginNode.start(byPassword('x'));
+    const confirmHostKey = (): Promise<never> => {
+      node.cut();
+      return never();
+    };
+    await expect(node.connection({ confirmHostKey }).connect()).rejects.toMatchObject({
+      reason: 'hostKeyRejected',
+      values: { host: '127.0.0.1', fingerprint: expect.stringContaining('SHA256:') as string },
+    });
+    expect(node.attempts).toEqual([]);
+  });
+
   it('is told as such when the server says goodbye', async () => {
     node = await LoginNode.start((context, client) => {
       if (context.method !== 'keyboard-interactive') keyThenCode(context);
