@@ -3,10 +3,12 @@
 import * as vscode from 'vscode';
 import { join } from 'node:path';
 import { systemClock } from './base/clock';
+import { computerName, configFolder } from './jobs/computer';
 import { JobStore } from './jobs/jobStore';
 import { openLoginMemory } from './jobs/loginMemory';
 import { openMachine } from './jobs/openMachine';
 import { RecentLog } from './jobs/recentLog';
+import type { ConnectionSettings } from './settings';
 import { askToConnect } from './ui/askToConnect';
 import { CheckDocument } from './ui/checkDocument';
 import { connectCommands } from './ui/commands/actions';
@@ -41,20 +43,20 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const store = own(new JobStore());
   own(keepJobs(store, context.workspaceState, { log, onError }));
-  const machines = own(
-    new Machines((connection) =>
-      openMachine({
-        connection,
-        store,
-        ...logins,
-        prompts: sshPrompts,
-        localRuntime: context.asAbsolutePath('python-runtime'),
-        pollSeconds: () => liveSettings().settings.pollSeconds,
-        clock: systemClock,
-        log,
-      }),
-    ),
-  );
+  const computer = () => computerName(configFolder(), log);
+  const open = (connection: ConnectionSettings) =>
+    openMachine({
+      connection,
+      store,
+      ...logins,
+      prompts: sshPrompts,
+      computer: computer(),
+      localRuntime: context.asAbsolutePath('python-runtime'),
+      pollSeconds: () => liveSettings().settings.pollSeconds,
+      clock: systemClock,
+      log,
+    });
+  const machines = own(new Machines(open, computer));
   const output = own(new JobOutput(store));
   own(machines.onDidOutput(({ jobId, text }) => { output.append(jobId, text); })); // prettier-ignore
   const results = own(new ResultsPanels(context.extensionUri, store, onError));

@@ -35,6 +35,7 @@ export async function startEditor(options) {
     ...cleanEnvironment(),
     EXTENSIONS_GALLERY: '{}',
     XDG_DATA_HOME: places.data,
+    FURO_CONFIG: join(work, 'config'),
     ...env,
   };
   for (const vsix of extensions) {

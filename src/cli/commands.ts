@@ -17,7 +17,7 @@ import {
   phaseText,
   progressText,
 } from '../words/stateText';
-import { few, notesText } from '../words/syncText';
+import { few, keptNotes, notesText } from '../words/syncText';
 import type { Translate } from '../words/translate';
 import { padTo } from '../words/wrap';
 import type { WorkflowJob } from '../workflow/workflow';
@@ -95,10 +95,7 @@ function stepText(step: SubmitStep, t: Translate): string {
     case 'submitting':
       return t('Submitting');
     case 'kept':
-      return t(
-        'Not sent as they are here (changed on the machine, or links): {0}',
-        step.paths.join(', '),
-      );
+      return keptNotes(step.summary, t).join('\n  ');
     case 'notes':
       return notesText(step.notes, t).join('\n  ');
     case 'sync':

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { isCancellation, isFailure } from '../base/failure';
 import { silentLogger, type Logger } from '../base/log';
+import { configFolder } from '../jobs/computer';
 import { jobFailure } from '../jobs/failures';
 import { failureText } from '../words/failureText';
 import { runCheck } from './check';
@@ -9,7 +10,7 @@ import { chooseJob } from './chooseJob';
 import { follow, listJobs, printLogs, printResults, submit, type Context } from './commands';
 import { runDemo } from './demo';
 import { languageOf } from './language';
-import { configFolder, openSession, readSettingsFile } from './session';
+import { openSession, readSettingsFile } from './session';
 import { syncOrPreview } from './syncVerb';
 import { parseCommandLine, usage, UsageError, type CommandLine } from './usage';
 

@@ -1,16 +1,16 @@
 // Composition root of the command line: settings and folders in, one JobCenter out.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemClock } from '../base/clock';
 import { DisposableStore, type Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
+import { computerName } from '../jobs/computer';
 import { jobFailure } from '../jobs/failures';
 import { keepHistory } from '../jobs/history';
 import type { JobCenter } from '../jobs/jobCenter';
 import { JobStore } from '../jobs/jobStore';
-import { shortHash } from '../jobs/places';
+import { shortHash, withSmallDrive } from '../jobs/places';
 import { openMachine, type Machine } from '../jobs/openMachine';
 import { readSettings, type SettingKey, type Settings } from '../settings';
 import { LoginBudget } from '../ssh/loginBudget';
@@ -36,6 +36,7 @@ export interface SessionOptions {
 export interface Session extends Disposable {
   readonly folder: string;
   readonly settings: Settings;
+  readonly computer: string;
   readonly remote: Remote;
   readonly store: JobStore;
   readonly center: JobCenter;
@@ -53,8 +54,11 @@ export function openSession(options: SessionOptions): Session {
   }
   const disposables = new DisposableStore();
   const folder = resolve(options.folder);
+  const computer = computerName(options.stateFolder, log);
   const store = disposables.add(new JobStore());
-  const memory = FileMemory.open(join(options.stateFolder, `jobs-${shortHash(folder)}.json`));
+  const memory = FileMemory.open(
+    join(options.stateFolder, `jobs-${shortHash(withSmallDrive(folder))}.json`),
+  );
   disposables.add(keepHistory(store, memory, log));
   const machine = disposables.add(
     openMachine({
@@ -64,6 +68,7 @@ export function openSession(options: SessionOptions): Session {
       // Every command was typed by a person, so only the logins of this one are counted.
       logins: new LoginBudget({ clock: systemClock, log }),
       trustFile: join(options.stateFolder, 'known_hosts'),
+      computer,
       localRuntime: options.runtimeFolder,
       pollSeconds: () => settings.pollSeconds,
       clock: systemClock,
@@ -71,13 +76,7 @@ export function openSession(options: SessionOptions): Session {
     }),
   );
   const { remote, center, check } = machine;
-  return { folder, settings, remote, store, center, check, dispose: () => { disposables.dispose(); } }; // prettier-ignore
-}
-
-/** Where settings and state live: `$FURO_CONFIG`, else the place of the operating system. */
-export function configFolder(): string {
-  const base = process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config');
-  return process.env['FURO_CONFIG'] ?? join(base, 'furo-workflows');
+  return { folder, settings, computer, remote, store, center, check, dispose: () => { disposables.dispose(); } }; // prettier-ignore
 }
 
 /** Values of a JSON file with `furo.*` keys; a missing default file is empty. */

@@ -7,14 +7,23 @@ import { harmless } from './terminal';
 
 export function terminalPrompts(t: Translate): SshPrompts {
   return {
-    async confirmHostKey({ host, keyType, fingerprint, storedIn }, signal) {
-      const question = t(
-        'The machine {0} is not known yet. Its {1} key has the fingerprint\n  {2}\nIf you trust it, it is stored in {3}. Do you trust it? Type yes: ',
-        host,
-        keyType,
-        fingerprint,
-        storedIn,
-      );
+    async confirmHostKey({ host, keyType, fingerprint, storedIn, known }, signal) {
+      const question = known
+        ? t(
+            'Be careful: another key of {0} is remembered already in {4}, and now it shows one of another type. Somebody may be in between, or the machine was set up anew. Its {1} key has the fingerprint\n  {2}\nCompare it with the one that the computer centre publishes. If you trust it, it is stored in {3}. Do you trust it? Type yes: ',
+            host,
+            keyType,
+            fingerprint,
+            storedIn,
+            `${known.file}:${known.line}`,
+          )
+        : t(
+            'The machine {0} is not known yet. Its {1} key has the fingerprint\n  {2}\nIf you trust it, it is stored in {3}. Do you trust it? Type yes: ',
+            host,
+            keyType,
+            fingerprint,
+            storedIn,
+          );
       return (await ask(question, { signal, echo: true })) === 'yes';
     },
     async askPassphrase({ file }, signal) {

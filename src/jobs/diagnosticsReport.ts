@@ -4,6 +4,7 @@ import { homedir, hostname, userInfo } from 'node:os';
 import { basename } from 'node:path';
 import type { ConnectionSettings, Settings } from '../settings';
 import type { ConnectionState } from '../ssh/connectionState';
+import { neededFiles } from '../workflow/expand';
 import type { Work } from '../workflow/workflow';
 import type { CheckReport } from './checkResult';
 import type { Route } from './connectionCheck';
@@ -65,8 +66,7 @@ function secretsOf({ settings, route, folders, jobs, usualHost }: DiagnosticsFac
 
 /** Files of the project that a job names, with and without their folders. */
 function filesOf(work: Work): readonly string[] {
-  const file = work.kind === 'inference' ? work.inference.input : work.script;
-  return [file, basename(file)];
+  return neededFiles(work).flatMap((file) => [file, basename(file)]);
 }
 
 function settingLines({ settings, usualHost }: DiagnosticsFacts): string[] {

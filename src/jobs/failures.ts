@@ -16,6 +16,16 @@ export type JobFailureReason =
   | 'inputMissing'
   /** path: the local file of a job is not there. */
   | 'inputNotFound'
+  /** path, found: the same but for capital and small letters. */
+  | 'inputSpelledOtherwise'
+  /** path: it or a link in it leads out of the folder or nowhere. */
+  | 'inputOutside'
+  /** path, name: the part of it that is never sent, whatever a job needs. */
+  | 'inputNeverSent'
+  /** path, there: edited on the machine only, where it is called `there`. */
+  | 'inputChangedThere'
+  /** path, there: a link or folder on the machine has its name. */
+  | 'inputBlockedThere'
   /** path */
   | 'inputEmpty'
   /** path, line, detail: and how many more lines are wrong (more). */
@@ -38,8 +48,6 @@ export type JobFailureReason =
   | 'commandFailed'
   /** job, target: it was sent to another machine than the one that the settings name now. */
   | 'otherMachine'
-  /** path, detail: the sync could not send the file that the job is about. */
-  | 'inputNotSent'
   /** path: it changed on the machine between sync and snapshot. */
   | 'snapshotChanged'
   /** folder, detail */

@@ -29,6 +29,8 @@ export interface JobCenterParts {
   readonly log: Logger;
   /** `user@host:port`; jobs of other machines are left alone. */
   readonly target: string;
+  /** Name of this computer. */
+  readonly computer: string;
   readonly pollSeconds: () => number;
   /** Local folder that holds the Python package `furo_infer`. */
   readonly localRuntime: string;

@@ -26,6 +26,8 @@ export interface MachineParts {
   readonly logins?: LoginBudget;
   /** Our own known_hosts file. */
   readonly trustFile: string;
+  /** Name of this computer. */
+  readonly computer: string;
   /** Folder that holds the Python package `furo_infer`. */
   readonly localRuntime: string;
   readonly pollSeconds: () => number;
@@ -54,7 +56,7 @@ export function openMachine(parts: MachineParts): Machine {
     ...(remoteFolder === '' ? ['furo.connection.remoteFolder'] : []),
   ];
   if (missing.length > 0) throw jobFailure('settingsMissing', { keys: missing.join(', ') });
-  const { clock, log, store, keyRing, logins } = parts;
+  const { clock, log, keyRing, logins, localRuntime } = parts;
   const disposables = new DisposableStore();
   const endpoint = (signal: AbortSignal) =>
     resolveEndpoint(
@@ -81,10 +83,7 @@ export function openMachine(parts: MachineParts): Machine {
   );
   const target = targetOf(parts.connection);
   const queue = new PjmQueue(remote, log);
-  const { localRuntime, pollSeconds } = parts;
-  const center = disposables.add(
-    new JobCenter({ remote, queue, store, clock, log, target, localRuntime, pollSeconds }),
-  );
+  const center = disposables.add(new JobCenter({ ...parts, remote, queue, target }));
   return {
     target,
     localRuntime,

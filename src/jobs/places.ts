@@ -1,6 +1,5 @@
 // Where things lie on the machine and here: one table of folder names. Makes no folder.
 import { createHash } from 'node:crypto';
-import { hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { joinRemote, remotePath, type RemotePath } from '../ssh/remote';
 import type { LaunchPlaces } from '../workflow/launchLine';
@@ -21,12 +20,21 @@ export interface ProjectPlaces {
  * `<remoteFolder>/<name>-<hash>`: the hash of computer and path keeps two projects of the same name apart, which
  * would otherwise overwrite each other.
  */
-export function projectPlaces(remoteFolder: RemotePath, workspaceFolder: string): ProjectPlaces {
-  const folder = resolve(workspaceFolder);
+export function projectPlaces(
+  remoteFolder: RemotePath,
+  workspaceFolder: string,
+  computer: string,
+): ProjectPlaces {
+  const folder = withSmallDrive(resolve(workspaceFolder));
   const name = basename(folder).replace(/[^\w.-]+/g, '_') || 'project';
-  const project = joinRemote(remoteFolder, `${name}-${shortHash(`${hostname()}\0${folder}`)}`);
+  const project = joinRemote(remoteFolder, `${name}-${shortHash(`${computer}\0${folder}`)}`);
   const own = joinRemote(project, '.furo');
   return { project, own, claims: joinRemote(own, 'submits'), store: joinRemote(own, 'store') };
+}
+
+/** Windows takes `C:` and `c:` for the same; the editor says one, a terminal the other. */
+export function withSmallDrive(folder: string): string {
+  return folder.replace(/^[A-Z]:/, (drive) => drive.toLowerCase());
 }
 
 /** Folder of one run: the project as it was submitted (`src`), script, job file and PJM's own output. */
@@ -59,11 +67,11 @@ export function resultsFolder(
 export function previewPlaces(
   remoteFolder: string,
   workspaceFolder: string,
-  jobName: string,
+  { jobName, computer }: { jobName: string; computer: string },
 ): LaunchPlaces {
   // A folder below `~` is only known on the machine.
   const base = remotePath(remoteFolder.startsWith('/') ? remoteFolder : '/data/group1/USER/furo');
-  const places = projectPlaces(base, workspaceFolder);
+  const places = projectPlaces(base, workspaceFolder, computer);
   const run = runFolder(places, jobName, 'RUN');
   return {
     startFolder: snapshotFolder(run),

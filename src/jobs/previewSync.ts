@@ -1,4 +1,6 @@
 // What a sync of a project would do, for a person to read. Sends nothing and changes nothing on the machine.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isFailure, type Failure } from '../base/failure';
 import type { Remote, RemotePath } from '../ssh/remote';
 import { IgnoreRules } from '../sync/ignoreRules';
@@ -6,10 +8,14 @@ import { readLocalTree, type LocalTree } from '../sync/localTree';
 import type { Manifest } from '../sync/manifest';
 import type { SyncPlan } from '../sync/plan';
 import { planProject } from '../sync/upload';
+import { neededFiles, workOfFile } from '../workflow/expand';
+import { loadWorkflow, type WorkEntry } from '../workflow/loadWorkflow';
+import { isWorkflowFile, plainPath } from '../workflow/paths';
 import { projectPlaces } from './places';
 
 export interface PreviewOptions {
   readonly workspaceFolder: string;
+  readonly computer: string;
   /** Absolute folder on the machine. */
   readonly remoteFolder: RemotePath;
   readonly exclude: readonly string[];
@@ -35,8 +41,8 @@ export async function previewSync(
   machine: Pick<Remote, 'files' | 'exec'>,
   options: PreviewOptions,
 ): Promise<SyncPreview> {
-  const { workspaceFolder: localFolder, signal } = options;
-  const { project: remoteFolder } = projectPlaces(options.remoteFolder, localFolder);
+  const { workspaceFolder: localFolder, computer, signal } = options;
+  const { project: remoteFolder } = projectPlaces(options.remoteFolder, localFolder, computer);
   const places = { localFolder, remoteFolder };
   try {
     const { files } = machine;
@@ -51,4 +57,29 @@ export async function previewSync(
     const tree = await readLocalTree(localFolder, new IgnoreRules(options), { limits, signal });
     return { ...places, tree, planned: undefined, guard: error };
   }
+}
+
+/**
+ * The files that a run of `path` would send whatever the rules say; where that cannot be run, those of all jobs of the
+ * folder's own `furo.yaml`. `input` is what the settings say where a job names none.
+ */
+export async function neededByRun(
+  folder: string,
+  path: string | undefined,
+  input: string,
+): Promise<readonly string[]> {
+  const work = path === undefined ? undefined : workOfFile(path);
+  if (work) return neededFiles(work);
+  const names = path !== undefined && isWorkflowFile(path) ? [path] : ['furo.yaml', 'furo.yml'];
+  for (const name of names) {
+    const text = await readFile(join(folder, name), 'utf8').catch(() => undefined);
+    if (text !== undefined)
+      return loadWorkflow(text).value.flatMap(({ work: entry }) => neededByEntry(entry, input));
+  }
+  return [];
+}
+
+function neededByEntry(entry: WorkEntry, input: string): readonly string[] {
+  const usesSetting = entry.kind === 'inference' && !entry.inference.input && input !== '';
+  return [...(usesSetting ? [plainPath(input)] : []), ...neededFiles(entry)];
 }

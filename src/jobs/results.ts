@@ -150,6 +150,8 @@ export async function downloadResults(
       const summary = await downloadFolder(options);
       count += summary.files;
       for (const { path, why } of summary.skipped) log.warn(`${path} was not brought: ${why}`);
+      for (const { path, copy } of summary.keptAside)
+        log.warn(`${path} was edited here; the edited file is now ${copy}`);
     } catch (error) {
       if (!isFailure(error, 'noSuchFile')) throw error;
       log.info(`no ${remoteFolder}`);

@@ -13,7 +13,7 @@ export async function planText(parts: SubmitParts, plan: SubmitPlan): Promise<st
   const { work, name, settings } = job;
   if (work.kind !== 'inference') throw jobFailure('planOnlyForInference', { job: name });
   const { files } = parts.remote;
-  const places = projectPlaces(plan.remoteFolder, plan.workspaceFolder);
+  const places = projectPlaces(plan.remoteFolder, plan.workspaceFolder, parts.computer);
   const { own, project } = places;
   await sendProject(parts, plan, places);
   onStep?.({ kind: 'runtime' });

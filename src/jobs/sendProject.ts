@@ -1,11 +1,10 @@
 // Brings the project to the machine before a job: checks what can be known here, syncs, freezes. Knows no queue.
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isFailure } from '../base/failure';
-import type { RemotePath } from '../ssh/remote';
+import { sshFailure } from '../ssh/failures';
+import { joinRemote, type RemotePath } from '../ssh/remote';
 import { syncProject, type SyncNotes, type SyncSummary } from '../sync/upload';
-import type { WorkflowJob } from '../workflow/workflow';
-import { checkInput } from './checkInput';
+import { neededFiles } from '../workflow/expand';
+import { checkWork } from './checkWork';
 import { jobFailure } from './failures';
 import type { JobSnapshot } from './job';
 import type { ProjectPlaces } from './places';
@@ -20,7 +19,7 @@ export async function sendProject(
 ): Promise<SyncSummary> {
   const { signal, onStep } = plan;
   onStep?.({ kind: 'checking' });
-  await checkWork(plan);
+  await checkWork(plan.job.work, plan.workspaceFolder, signal);
   onStep?.({ kind: 'connecting' });
   await parts.remote.connect(signal);
   const summary = await syncProject({
@@ -30,14 +29,14 @@ export async function sendProject(
     localFolder: plan.workspaceFolder,
     remoteFolder: places.project,
     exclude: plan.exclude,
-    // Data is often left out of version control, but the job cannot run without its own file.
-    needed: [neededPath(plan.job)],
+    // Data is often left out of version control, but the job cannot run without its own files.
+    needed: neededFiles(plan.job.work),
     ...(plan.include && { include: plan.include }),
     ...(plan.confirmRemovals && { confirmRemovals: plan.confirmRemovals }),
     ...(signal && { signal }),
     onProgress: (progress) => onStep?.({ kind: 'sync', progress }),
   });
-  tellSync(parts, plan, summary);
+  tellSync(parts, plan, { summary, places });
   return summary;
 }
 
@@ -67,40 +66,44 @@ export async function freezeProject(
   }
 }
 
-/** What was not sent is told, and stops the job when it is the very file that the job is about. */
-function tellSync({ log }: SubmitParts, plan: SubmitPlan, summary: SyncSummary & SyncNotes): void {
-  const { spared, normalised, purged, missing } = summary;
+/** What was not sent is told, and stops the job when it is a file that the job is about. */
+function tellSync(
+  { log }: SubmitParts,
+  { job, onStep }: SubmitPlan,
+  { summary, places }: { summary: SyncSummary & SyncNotes; places: ProjectPlaces },
+): void {
+  const { kept, skippedLinks, spared, normalised, purged } = summary;
   log.info(`sync: ${summary.uploaded} sent, ${summary.unchanged} unchanged`);
   if (spared.length + normalised.length + purged.length > 0)
-    plan.onStep?.({ kind: 'notes', notes: summary });
-  const kept = [
-    ...summary.kept.map(({ path, why }) => ({ path, detail: why })),
-    ...summary.skippedLinks.map((path) => ({ path, detail: 'link' })),
-  ];
-  for (const { path, detail } of kept)
-    log.warn(`sync: ${path} was not sent as it is here (${detail})`);
+    onStep?.({ kind: 'notes', notes: summary });
+  for (const { path, why, copy } of kept)
+    log.warn(`sync: ${path}: ${why}${copy === undefined ? '' : `, the one there is now ${copy}`}`);
+  for (const path of skippedLinks) log.warn(`sync: ${path}: a link, not sent`);
+  checkSent(neededFiles(job.work), summary, places);
+  if (kept.length + skippedLinks.length > 0) onStep?.({ kind: 'kept', summary });
+}
+
+/** Throws when the machine has a needed file not as it is here. */
+function checkSent(
+  needed: readonly string[],
+  { kept, missing, skippedLinks }: SyncSummary & SyncNotes,
+  { project }: ProjectPlaces,
+): void {
   const [absent] = missing;
-  if (absent !== undefined) throw jobFailure('inputNotSent', { path: absent, detail: 'link' });
-  const needed = kept.find(
-    ({ path, detail }) => path === neededPath(plan.job) && detail !== 'bothChanged',
-  );
-  if (needed) throw jobFailure('inputNotSent', needed);
-  if (kept.length > 0) plan.onStep?.({ kind: 'kept', paths: kept.map(({ path }) => path) });
-}
-
-/** The file of the workspace that the job is about. */
-function neededPath({ work }: WorkflowJob): string {
-  return work.kind === 'inference' ? work.inference.input : work.script;
-}
-
-/** Checks what can be known here, before anything is sent. */
-async function checkWork(plan: SubmitPlan): Promise<void> {
-  const { work } = plan.job;
-  if (work.kind !== 'inference') {
-    const script = await stat(join(plan.workspaceFolder, work.script)).catch(() => undefined);
-    if (!script?.isFile()) throw jobFailure('inputNotFound', { path: work.script });
-    return;
+  if (absent !== undefined) {
+    const isBelowLink = skippedLinks.some((link) => `${absent}/`.startsWith(`${link}/`));
+    // It was looked at before the sync.
+    throw isBelowLink
+      ? jobFailure('inputOutside', { path: absent })
+      : sshFailure('localFileChanged', { path: absent });
   }
-  const { input } = work.inference;
-  await checkInput(join(plan.workspaceFolder, input), input, plan.signal);
+  const names = new Set(needed.map((path) => path.normalize('NFC')));
+  for (const { path, why } of kept) {
+    if (!names.has(path) || why === 'bothChanged') continue;
+    const there = joinRemote(project, path);
+    throw jobFailure(why === 'inTheWay' ? 'inputBlockedThere' : 'inputChangedThere', {
+      path,
+      there,
+    });
+  }
 }

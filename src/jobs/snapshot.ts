@@ -96,7 +96,8 @@ function listsOf(manifest: Manifest, edited: ReadonlySet<string>): SnapshotLists
   const small: ListedFile[] = [];
   const large: (ListedFile & { sha256: string })[] = [];
   const folders = new Set(['']);
-  for (const [path, { size, mode, sha256 }] of manifest.files) {
+  for (const [path, { size, mode, sha256, isLeftOut }] of manifest.files) {
+    if (isLeftOut) continue;
     for (let at = path.indexOf('/'); at > 0; at = path.indexOf('/', at + 1))
       folders.add(path.slice(0, at));
     const isExecutable = (mode & 0o100) !== 0;

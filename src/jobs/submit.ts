@@ -37,8 +37,8 @@ export type SubmitStep =
   | { readonly kind: 'sync'; readonly progress: SyncProgress }
   /** What a person should know about a sync that went well. */
   | { readonly kind: 'notes'; readonly notes: SyncNotes }
-  /** Files that are now different there, because they were changed on the machine or cannot be sent. */
-  | { readonly kind: 'kept'; readonly paths: readonly string[] };
+  /** What is not there as it is here, or keeps another copy beside it. */
+  | { readonly kind: 'kept'; readonly summary: Pick<SyncSummary, 'kept' | 'skippedLinks'> };
 
 export interface SubmitPlan {
   readonly job: WorkflowJob;
@@ -61,6 +61,8 @@ export interface SubmitPlan {
 
 export interface SubmitParts extends SendParts {
   readonly remote: Remote;
+  /** Name of this one, by which its projects are told from those of others. */
+  readonly computer: string;
   /** Sends the runtime and returns its folder on the machine. */
   readonly uploadRuntime: (remoteFolder: RemotePath, signal?: AbortSignal) => Promise<RemotePath>;
   readonly clock: Clock;
@@ -79,7 +81,7 @@ interface Prepared {
 /** Submits a job and returns its record, which is in the store from just before pjsub. */
 export async function submitJob(parts: SubmitParts, plan: SubmitPlan): Promise<Job> {
   const { signal, onStep } = plan;
-  const places = projectPlaces(plan.remoteFolder, plan.workspaceFolder);
+  const places = projectPlaces(plan.remoteFolder, plan.workspaceFolder, parts.computer);
   const { name, work } = plan.job;
   if (work.kind === 'inference')
     checkRivals(

@@ -58,6 +58,8 @@ const PERSON_NEEDED = [
   'certificateUnsupported',
   'signatureTooWeak',
   'personNeeded',
+  'agentRefused',
+  'answerTooLate',
   'loginGivenUp',
   'passwordExpired',
 ] as const satisfies readonly SshFailureReason[];

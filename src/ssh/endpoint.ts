@@ -55,19 +55,25 @@ export function knownHostsName(endpoint: Pick<Endpoint, 'host' | 'port' | 'hostK
   return endpoint.port === 22 ? host : `[${host}]:${endpoint.port}`;
 }
 
-/** True for a host or user name that no shell, command line or known_hosts file can misread. */
+/** True for a host name that no shell, command line or known_hosts file can misread. */
 export function isSafeName(value: string): boolean {
+  return isSafeUser(value) && !/[*?!#~,@]/.test(value);
+}
+
+/** A user name stands in no known_hosts file, and bastions take `user@target` for one. */
+function isSafeUser(value: string): boolean {
   return (
     value.length > 0 &&
     value.length <= 255 &&
     !value.startsWith('-') &&
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-    !/[\u0000-\u0020\u007f-\u009f'"`$;&<>|(){}\\*?!#~,@\u2028\u2029]/.test(value)
+    !/[\u0000-\u0020\u007f-\u009f'"`$;&<>|(){}\\\u2028\u2029]/.test(value)
   );
 }
 
 function checkName(field: 'host' | 'user' | 'hostKeyAlias', value: string): void {
-  if (!isSafeName(value)) throw sshFailure('endpointInvalid', { field, value: value.slice(0, 80) });
+  const isSafe = field === 'user' ? isSafeUser(value) : isSafeName(value);
+  if (!isSafe) throw sshFailure('endpointInvalid', { field, value: value.slice(0, 80) });
 }
 
 function checkPort(port: number, text = String(port)): void {

@@ -40,8 +40,10 @@ export type SshFailureReason =
   | 'hostKeyRejected'
   /** host, detail: the check itself failed, so nothing was sent. */
   | 'hostKeyUnchecked'
-  /** host, user, tried: the server accepted none of the keys. */
+  /** host, user, keys, answers: the server accepted none of so many keys, and of so many codes and passwords. */
   | 'authenticationFailed'
+  /** host, user: the server had got something to log in with, and said nothing more in time. */
+  | 'loginUnanswered'
   /** host, user: neither an agent nor a key file to offer. */
   | 'noKey'
   /** host, methods: the server lets in by ways only that we do not know, such as Kerberos. */
@@ -54,6 +56,10 @@ export type SshFailureReason =
   | 'signatureTooWeak'
   /** host: a code or password is asked for, and nobody waits for this connection. */
   | 'personNeeded'
+  /** host, detail: the server takes a key of the agent, which did not sign. */
+  | 'agentRefused'
+  /** host: the server hung up while a question was open. */
+  | 'answerTooLate'
   /** host: the person gave no answer. */
   | 'loginGivenUp'
   /** host: the server wants a new password first. */

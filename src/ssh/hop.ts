@@ -14,7 +14,7 @@ import { detailOf, sshFailure, toError, type SshFailureReason } from './failures
 import { HostTrust } from './hostTrust';
 import { Login } from './login';
 import type { LoginBudget } from './loginBudget';
-import { isAboutOneKey, openingFailure, type OpeningAttempt } from './openingFailure';
+import { isAboutOneKey, openingFailure, lateFailure, type OpeningAttempt } from './openingFailure';
 import type { SshPrompts } from './prompts';
 import { ServerTalk } from './serverTalk';
 
@@ -72,6 +72,7 @@ export class Hop implements Disposable {
         endpoint,
         trustFile: options.trustFile,
         log: options.log,
+        signal: over.signal,
         confirm: (question) => {
           if (options.isUnattended) throw sshFailure('personNeeded', { host: endpoint.host });
           return deadline.pausedFor(() => prompts.confirmHostKey(question, over.signal));
@@ -232,7 +233,7 @@ interface OpenClient extends HopOptions, OpeningAttempt {
 }
 
 function openClient(options: OpenClient, signal?: AbortSignal): Promise<Client> {
-  const { endpoint, login, deadline } = options;
+  const { login, deadline } = options;
   const client = new Client();
   let refusal: Failure<SshFailureReason> | undefined;
   return new Promise<Client>((resolve, reject) => {
@@ -246,8 +247,7 @@ function openClient(options: OpenClient, signal?: AbortSignal): Promise<Client> 
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     deadline.onPassed(() => {
-      const { host, port } = endpoint;
-      fail(sshFailure('hostUnreachable', { host, port, detail: 'no answer in time' }));
+      fail(lateFailure(options));
     });
     client.on('error', (error) => {
       if (!isAboutOneKey(error)) fail(refusal ?? openingFailure(error, options));

@@ -35,6 +35,8 @@ export interface HostTrustOptions {
   readonly trustFile: string;
   /** Throws `personNeeded` where nobody is there to be asked. */
   readonly confirm: (question: HostKeyQuestion) => Promise<boolean>;
+  /** Aborts when the attempt is over: an answer that comes later is not remembered. */
+  readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
@@ -133,12 +135,15 @@ export class HostTrust {
   /** Without a question only for a host that is wholly new: another type for a known one is a reason to look. */
   async #mayRemember(
     verdict: HostKeyVerdict,
-    shown: Omit<HostKeyQuestion, 'storedIn'>,
+    shown: Omit<HostKeyQuestion, 'storedIn' | 'known'>,
   ): Promise<boolean> {
-    const { endpoint, trustFile, confirm } = this.options;
+    const { endpoint, trustFile, confirm, signal } = this.options;
     if (endpoint.strictHostKeys === 'accept-new' && verdict.kind === 'unknown') return true;
-    const isConfirmed: unknown = await confirm({ ...shown, storedIn: trustFile });
-    return isConfirmed === true;
+    const known = verdict.kind === 'unknownType' && {
+      known: { file: verdict.file, line: verdict.line },
+    };
+    const isConfirmed: unknown = await confirm({ ...shown, ...known, storedIn: trustFile });
+    return isConfirmed === true && !signal.aborted;
   }
 }
 

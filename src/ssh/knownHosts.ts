@@ -174,20 +174,25 @@ export async function readKnownHosts(files: readonly string[]): Promise<KnownHos
   return parts.flat();
 }
 
-/** Adds a key to our own trust file: mode 0600, temporary name then rename. */
+/** Adds a key to our own trust file. */
 export async function rememberHostKey(file: string, name: string, key: Buffer): Promise<void> {
+  await rememberHostLine(file, `${name} ${keyTypeOf(key)} ${key.toString('base64')}`);
+}
+
+/** Adds a line to our own trust file unless it is there: mode 0600, temporary name then rename. */
+export async function rememberHostLine(file: string, line: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const before = await readFile(file, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   });
+  if (before.split('\n').includes(line)) return;
   const joint = before === '' || before.endsWith('\n') ? '' : '\n';
-  const line = `${name} ${keyTypeOf(key)} ${key.toString('base64')}\n`;
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const handle = await open(temporary, 'wx', 0o600);
     try {
-      await handle.writeFile(`${before}${joint}${line}`);
+      await handle.writeFile(`${before}${joint}${line}\n`);
       await handle.sync();
     } finally {
       await handle.close();

@@ -1,14 +1,5 @@
 // The order of one login: which method is offered next. Speaks ssh2's authentication callbacks; opens nothing.
-import {
-  BaseAgent,
-  type AnyAuthMethod,
-  type IdentityCallback,
-  type KeyboardInteractiveCallback,
-  type ParsedKey,
-  type Prompt,
-  type SignCallback,
-  type SigningRequestOptions,
-} from 'ssh2';
+import type { AnyAuthMethod, KeyboardInteractiveCallback, Prompt } from 'ssh2';
 import { isFailure, type Failure } from '../base/failure';
 import type { Logger } from '../base/log';
 import type { Credentials, SigningKey } from './credentials';
@@ -16,6 +7,7 @@ import type { Deadline } from './deadline';
 import type { Endpoint } from './endpoint';
 import { detailOf, sshFailure, type SshFailureReason } from './failures';
 import type { AskPassphrase } from './keyRing';
+import { OneKeyAgent } from './oneKeyAgent';
 import type { SshPrompts } from './prompts';
 import type { ServerTalk } from './serverTalk';
 
@@ -48,7 +40,12 @@ export class Login {
   #keys: SigningKey[] | undefined;
   #keyboardTries = 0;
   #passwordTries = 0;
+  /** The server has asked at least one round; one that never does has nothing to ask (PAM). */
+  #hasAsked = false;
   #offered = 0;
+  #keysOffered = 0;
+  #answersSent = 0;
+  #awaited = 0;
   #unsupported: Failure<SshFailureReason> | undefined;
   #firstProblem: Failure | undefined;
   #givenUp: Failure<SshFailureReason> | undefined;
@@ -60,6 +57,11 @@ export class Login {
   /** True once a credential was offered, so that an end from now on is about the login. */
   get hasOffered(): boolean {
     return this.#offered > 0;
+  }
+
+  /** True while a person or a security device has not answered yet. */
+  get isAwaiting(): boolean {
+    return this.#awaited > 0;
   }
 
   /** Calls back when the connection should end instead of sending an answer that cannot be right. */
@@ -96,12 +98,16 @@ export class Login {
     const { host, user } = this.options.endpoint;
     const { methods = [] } = this.options.talk;
     if (this.#givenUp) return this.#givenUp;
+    // The server does not wait for ever (LoginGraceTime).
+    if (this.isAwaiting)
+      return sshFailure(this.options.isUnattended ? 'personNeeded' : 'answerTooLate', { host });
     if (this.#firstProblem) return this.#firstProblem as Failure<SshFailureReason>;
     if (this.#unsupported) return this.#unsupported;
     if (methods.length > 0 && !KNOWN_METHODS.some((method) => methods.includes(method)))
       return sshFailure('methodUnsupported', { host, methods: methods.join(', ').slice(0, 100) });
-    if (this.#offered === 0) return sshFailure('noKey', { host, user });
-    return sshFailure('authenticationFailed', { host, user, tried: this.#offered });
+    const [keys, answers] = [this.#keysOffered, this.#answersSent];
+    if (keys + answers === 0) return sshFailure('noKey', { host, user });
+    return sshFailure('authenticationFailed', { host, user, keys, answers });
   }
 
   async #nextMethod(allowed: readonly string[]): Promise<AnyAuthMethod | false> {
@@ -115,7 +121,8 @@ export class Login {
       const key = this.#keys.shift();
       if (key) return { type: 'agent', username, agent: this.#offer(key) };
     }
-    if (allowed.includes('keyboard-interactive') && this.#keyboardTries < TYPED_TRIES)
+    const keyboardTries = this.#hasAsked ? TYPED_TRIES : 1;
+    if (allowed.includes('keyboard-interactive') && this.#keyboardTries < keyboardTries)
       return this.#isAnybodyThere() && this.#keyboard();
     if (allowed.includes('password') && this.#passwordTries < TYPED_TRIES)
       return this.#isAnybodyThere() && this.#password();
@@ -137,7 +144,8 @@ export class Login {
 
   #offer(key: SigningKey): OneKeyAgent {
     this.#offered += 1;
-    const { log, deadline, prompts, isUnattended, signal, endpoint } = this.options;
+    this.#keysOffered += 1;
+    const { log, prompts, isUnattended, signal, endpoint } = this.options;
     const { host } = endpoint;
     log.debug(`offering key ${key.label}`);
     const askPassphrase: AskPassphrase = (question, asked) =>
@@ -150,15 +158,36 @@ export class Login {
         try {
           if (key.publicKey.type === 'ssh-rsa' && !hash)
             throw sshFailure('signatureTooWeak', { host });
-          return await deadline.pausedFor(() => key.sign(data, { hash, askPassphrase, signal }));
+          return await this.#awaitAnswer(() => key.sign(data, { hash, askPassphrase, signal }));
         } catch (error) {
-          if (isFailure(error)) this.#firstProblem ??= error;
+          if (!signal.aborted) this.#firstProblem ??= this.#signatureProblem(error);
           log.warn(`key ${key.label} could not sign`, detailOf(error));
           throw error;
         }
       },
       signal,
     );
+  }
+
+  /** Key files say themselves what is wrong; what else goes wrong is the agent's. */
+  #signatureProblem(error: unknown): Failure {
+    const { isUnattended, endpoint } = this.options;
+    const { host } = endpoint;
+    if (isFailure(error)) return error;
+    // It may have asked a person who is not there.
+    if (isUnattended) return sshFailure('personNeeded', { host }, error);
+    return sshFailure('agentRefused', { host, detail: detailOf(error) }, error);
+  }
+
+  /** The deadline stands still, except where nobody is there to answer. */
+  async #awaitAnswer<T>(work: () => Promise<T>): Promise<T> {
+    const { isUnattended, deadline } = this.options;
+    this.#awaited += 1;
+    try {
+      return await (isUnattended ? work() : deadline.pausedFor(work));
+    } finally {
+      this.#awaited -= 1;
+    }
   }
 
   /** An automatic reconnect must neither wake a person at night nor send anything in their place. */
@@ -175,6 +204,7 @@ export class Login {
       type: 'keyboard-interactive',
       username: this.options.endpoint.user,
       prompt: (...[title, instructions, , prompts, finish]) => {
+        this.#hasAsked = true;
         void this.#askKeyboard({ title, instructions, prompts }, finish);
       },
     };
@@ -193,7 +223,9 @@ export class Login {
       prompts: round.prompts.map(({ prompt, echo = false }) => ({ text: prompt, echo })),
     };
     const answers = await this.#typed(() => prompts.askKeyboard(questions, signal));
-    if (answers) finish(round.prompts.map((_, index) => answers[index] ?? ''));
+    if (!answers) return;
+    if (questions.prompts.length > 0) this.#answersSent += 1;
+    finish(round.prompts.map((_, index) => answers[index] ?? ''));
   }
 
   async #password(): Promise<AnyAuthMethod | false> {
@@ -204,13 +236,14 @@ export class Login {
     const password = await this.#typed(() => prompts.askPassword({ host, user, isAgain }, signal));
     if (password === undefined) return false;
     this.#offered += 1;
+    this.#answersSent += 1;
     return { type: 'password', username: user, password };
   }
 
   /** What a person typed; without an answer the login is given up. */
   async #typed<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
-    const { log, deadline, signal, endpoint } = this.options;
-    const answer = await deadline.pausedFor(ask).catch((error: unknown) => {
+    const { log, signal, endpoint } = this.options;
+    const answer = await this.#awaitAnswer(ask).catch((error: unknown) => {
       log.error('a question of the login failed', detailOf(error));
       return undefined;
     });
@@ -222,42 +255,5 @@ export class Login {
   #giveUp(failure: Failure<SshFailureReason>): void {
     this.#givenUp ??= failure;
     this.#onGivenUp(this.#givenUp);
-  }
-}
-
-type Hash = 'sha256' | 'sha512' | undefined;
-
-/** An agent of exactly one key: its private half is unlocked only when the server has accepted the public half. */
-class OneKeyAgent extends BaseAgent<ParsedKey> {
-  constructor(
-    private readonly publicKey: ParsedKey,
-    private readonly signWith: (data: Buffer, hash: Hash) => Promise<Buffer>,
-    private readonly signal: AbortSignal,
-  ) {
-    super();
-  }
-
-  override getIdentities(callback: IdentityCallback<ParsedKey>): void {
-    callback(undefined, [this.publicKey]);
-  }
-
-  override sign(
-    _publicKey: ParsedKey,
-    data: Buffer,
-    options: SigningRequestOptions | SignCallback,
-    callback?: SignCallback,
-  ): void {
-    const done = typeof options === 'function' ? options : callback;
-    const hash = typeof options === 'function' ? undefined : options.hash;
-    const known = hash === 'sha256' || hash === 'sha512' ? hash : undefined;
-    this.signWith(data, known).then(
-      (signature) => {
-        if (!this.signal.aborted) done?.(undefined, signature);
-      },
-      (error: unknown) => {
-        if (!this.signal.aborted)
-          done?.(error instanceof Error ? error : new Error('no signature'));
-      },
-    );
   }
 }

@@ -86,7 +86,10 @@ export class LoginBudget {
   async #shorten(lines: readonly string[], now: number): Promise<void> {
     const { file, log } = this.options;
     if (lines.length <= MAX_LINES) return;
-    const recent = lines.slice(-MAX_LINES / 2).filter((line) => isNear(entryOf(line)?.atMs, now));
+    const givenBack = idsGivenBack(lines);
+    const isCounted = (entry: Entry | undefined): boolean =>
+      isNear(entry?.atMs, now) && !givenBack.has(entry?.id);
+    const recent = lines.filter((line) => isCounted(entryOf(line))).slice(-MAX_LINES / 2);
     this.#ownLines = this.#ownLines.filter((line) => recent.includes(line));
     if (file === undefined) return;
     try {
@@ -107,7 +110,7 @@ interface Entry {
 
 /** Logins to one target that stayed within the limit, oldest first. */
 function allowedLogins(lines: readonly string[], name: string): Entry[] {
-  const givenBack = new Set(lines.map((line) => /^- (\w+)$/.exec(line)?.[1]));
+  const givenBack = idsGivenBack(lines);
   const allowed: Entry[] = [];
   for (const entry of lines.map(entryOf)) {
     if (entry?.name !== name || givenBack.has(entry.id)) continue;
@@ -115,6 +118,10 @@ function allowedLogins(lines: readonly string[], name: string): Entry[] {
       allowed.push(entry);
   }
   return allowed;
+}
+
+function idsGivenBack(lines: readonly string[]): ReadonlySet<string | undefined> {
+  return new Set(lines.map((line) => /^- (\w+)$/.exec(line)?.[1]).filter(Boolean));
 }
 
 /** A line that a crash or another program tore is no entry. */

@@ -32,6 +32,14 @@ const UNSHARED: Readonly<Record<AlgorithmKind, SshFailureReason>> = {
   mac: 'cipherUnshared',
 };
 
+/** Names an attempt that took too long. */
+export function lateFailure({ endpoint, login }: OpeningAttempt): Failure<SshFailureReason> {
+  const { host, port, user } = endpoint;
+  if (login.isAwaiting) return login.failure();
+  if (login.hasOffered) return sshFailure('loginUnanswered', { host, user });
+  return sshFailure('hostUnreachable', { host, port, detail: 'no answer in time' });
+}
+
 /** Names an error of an attempt that has not come to a login yet. */
 export function openingFailure(
   error: unknown,
@@ -39,10 +47,13 @@ export function openingFailure(
 ): Failure<SshFailureReason> {
   const { host, port } = endpoint;
   const detail = detailOf(error);
-  const code = (error as NodeJS.ErrnoException).code;
+  const { code } = error as { code?: unknown };
   if (levelOf(error) === 'client-authentication') return login.failure();
   // After too many refused keys the server hangs up instead of answering.
   if (login.hasOffered && /too many auth|closed by the server/i.test(detail))
+    return login.failure();
+  // A number is the reason of a goodbye (RFC 4253, 11.1).
+  if (login.isAwaiting && (typeof code === 'number' || detail.includes('closed by the server')))
     return login.failure();
   if (typeof code === 'string' && NO_NAME.has(code))
     return sshFailure('hostNotFound', { host }, error);

@@ -11,6 +11,8 @@ export interface HostKeyQuestion {
   /** Where a yes will be stored, and under which name. */
   readonly storedIn: string;
   readonly name: string;
+  /** Where a key of another type is remembered for this host: then this is no first contact. */
+  readonly known?: { readonly file: string; readonly line: number };
 }
 
 /** One field of a keyboard-interactive round; the text is the server's own. */

@@ -18,12 +18,14 @@ export class ProxyCommand extends Duplex {
   readonly #child: ChildProcessWithoutNullStreams;
   #stderr = '';
   #exit: string | undefined;
+  #hasSpoken = false;
 
   constructor(command: string) {
     super();
     this.#child = start(command);
     const { stdin, stdout, stderr } = this.#child;
     stdout.on('data', (bytes: Buffer) => {
+      this.#hasSpoken = true;
       if (!this.push(bytes)) stdout.pause();
     });
     stderr.on('data', (bytes: Buffer) => {
@@ -44,6 +46,11 @@ export class ProxyCommand extends Duplex {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** It has printed something, most likely the first words of the machine behind it. */
+  get hasSpoken(): boolean {
+    return this.#hasSpoken;
   }
 
   /** Why the command ended, in its own words where it left some; undefined while it runs. */
@@ -84,6 +91,13 @@ export class ProxyCommand extends Duplex {
     }
     done(error);
   }
+}
+
+/** The name of the program alone: what follows it may be a password or a token. */
+export function programOf(command: string): string {
+  const found = /^\s*(?:"([^"]*)"|'([^']*)'|([^\s=]+)(?=\s|$))/.exec(command) ?? [];
+  const [, doubleQuoted, quoted, bare] = found as readonly (string | undefined)[];
+  return (doubleQuoted ?? quoted ?? bare ?? '').replace(/^.*[/\\]/, '');
 }
 
 function start(command: string): ChildProcessWithoutNullStreams {

@@ -4,7 +4,7 @@ import { Failure, isFailure } from '../base/failure';
 import type { Endpoint } from './endpoint';
 import { sshFailure } from './failures';
 import { Hop, type HopOptions } from './hop';
-import { ProxyCommand } from './proxyCommand';
+import { ProxyCommand, programOf } from './proxyCommand';
 
 /** For a jump host to reach the next machine, where the ssh configuration says nothing else. */
 const TUNNEL_TIMEOUT_MS = 30_000;
@@ -100,7 +100,7 @@ async function openOverCommand(
   signal: AbortSignal | undefined,
 ): Promise<Hop> {
   const { endpoint, log } = options;
-  log.info(`proxy command of ${endpoint.host}: ${command}`);
+  log.info(`proxy command of ${endpoint.host}: ${programOf(command)}`);
   const through = new ProxyCommand(command);
   try {
     return await openThrough(options, through, () => undefined, signal);
@@ -139,7 +139,9 @@ async function openCounted(options: HopOptions, signal: AbortSignal | undefined)
   try {
     return await Hop.open(options, signal);
   } catch (error) {
-    if (isFailure(error) && NO_LOGIN.has(error.reason)) await login?.giveBack();
+    const { through } = options;
+    const hasNoWay = through instanceof ProxyCommand && !through.hasSpoken;
+    if (hasNoWay || (isFailure(error) && NO_LOGIN.has(error.reason))) await login?.giveBack();
     throw error;
   }
 }

@@ -1,10 +1,11 @@
 // Brings a remote folder here. Whatever names the server sends, nothing is written outside the local folder.
-import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { lstat, lutimes, mkdir, realpath, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFailure } from '../base/failure';
 import { sshFailure } from '../ssh/failures';
 import { joinRemote, type RemoteEntry, type RemoteFiles, type RemotePath } from '../ssh/remote';
 import { TEMPORARY_PREFIX } from '../ssh/remoteFiles';
+import { areSame, isEdited, moveAside, sweepStrays } from './editedHere';
 import { syncFailure } from './failures';
 import { inLocalFolder } from './localFolder';
 import { nameKey, nameProblem, type NameProblem } from './localNames';
@@ -44,6 +45,8 @@ export interface DownloadSummary {
   readonly files: number;
   readonly bytes: number;
   readonly skipped: readonly SkippedEntry[];
+  /** Files that somebody had edited here, each with the name that the edited one has now; paths below the folder. */
+  readonly keptAside: readonly { readonly path: string; readonly copy: string }[];
 }
 
 const DOWNLOADS_AT_ONCE = 16;
@@ -51,7 +54,10 @@ const MAX_DEPTH = 32;
 /** A server, or a job, that made more files than this did not make results for a person. */
 const MAX_FILES = 20_000;
 
-/** Downloads all files at and below the folder; local files of the same names are replaced, others stay. */
+/**
+ * Downloads all files at and below the folder, with their times. Local files of the same names are replaced, those that
+ * were edited here under another name; others stay.
+ */
 export async function downloadFolder(options: DownloadOptions): Promise<DownloadSummary> {
   const { localFolder, signal } = options;
   signal?.throwIfAborted();
@@ -66,6 +72,7 @@ interface RemoteFile {
   /** Names of the folders below the local one, and the file's own. */
   readonly to: readonly string[];
   readonly size: number;
+  readonly mtimeSeconds: number;
 }
 
 interface Place {
@@ -77,6 +84,7 @@ interface Place {
 class DownloadRun {
   readonly #found: RemoteFile[] = [];
   readonly #skipped: SkippedEntry[] = [];
+  readonly #keptAside: { path: string; copy: string }[] = [];
   #filesDone = 0;
   #bytesDone = 0;
   #bytesTotal = 0;
@@ -90,12 +98,18 @@ class DownloadRun {
     const { remoteFolder, signal } = this.options;
     await this.#folder({ path: '', from: remoteFolder, to: [] });
     await inPool(this.#found, DOWNLOADS_AT_ONCE, signal, (file) => this.#file(file));
-    return { files: this.#filesDone, bytes: this.#bytesDone, skipped: this.#skipped };
+    return {
+      files: this.#filesDone,
+      bytes: this.#bytesDone,
+      skipped: this.#skipped,
+      keptAside: this.#keptAside,
+    };
   }
 
   async #folder(at: Place): Promise<void> {
     const { files, names, signal } = this.options;
     const isTop = at.to.length === 0;
+    await inLocalFolder(this.root, at.to, sweepStrays);
     const wanted = isTop && names ? new Set(names) : undefined;
     const seen = new Map<string, string>();
     for (const entry of await files.list(at.from, signal)) {
@@ -124,7 +138,10 @@ class DownloadRun {
     const { files, signal } = this.options;
     const found = entry.kind === 'link' ? await files.stat(from, signal) : entry;
     if (found?.kind !== 'file') this.#skip(at.path, 'notAFile');
-    else this.#add({ path: at.path, from, to, size: found.size });
+    else {
+      const { size, mtimeSeconds } = found;
+      this.#add({ path: at.path, from, to, size, mtimeSeconds });
+    }
   }
 
   #add(file: RemoteFile): void {
@@ -152,10 +169,29 @@ class DownloadRun {
 
   /** False when a folder has the file's name. */
   async #fetch(file: RemoteFile, folder: string): Promise<boolean> {
-    const { files, signal } = this.options;
-    const target = join(folder, file.to.at(-1) ?? '');
+    const name = file.to.at(-1) ?? '';
+    const target = join(folder, name);
     const standing = await lstat(target).catch(() => undefined);
     if (standing?.isDirectory()) return false;
+    if (!standing?.isFile() || !isEdited(standing, file.mtimeSeconds)) {
+      await this.#receive(file, target);
+      return true;
+    }
+    const copy = await moveAside(folder, name, standing);
+    const aside = join(folder, copy);
+    try {
+      await this.#receive(file, target);
+    } catch (error) {
+      await rename(aside, target);
+      throw error;
+    }
+    if (await areSame(aside, target)) await rm(aside);
+    else this.#keptAside.push({ path: file.path, copy: [...file.to.slice(0, -1), copy].join('/') });
+    return true;
+  }
+
+  async #receive(file: RemoteFile, target: string): Promise<void> {
+    const { files, signal } = this.options;
     try {
       await files.download(file.from, target, {
         ...(signal && { signal }),
@@ -167,7 +203,8 @@ class DownloadRun {
       const path = join(this.root, ...file.to);
       throw sshFailure('localFileFailed', { ...error.values, path }, error);
     }
-    return true;
+    // By this an edit is told from what came; some network drives refuse it.
+    await lutimes(target, file.mtimeSeconds, file.mtimeSeconds).catch(() => undefined);
   }
 
   #skip(path: string, why: SkippedEntry['why']): void {

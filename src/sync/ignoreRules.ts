@@ -1,12 +1,22 @@
 // Which paths of a project are left out and by which rule: ignore files as git reads them, settings, names. Pure.
 import { TEMPORARY_PREFIX } from '../ssh/remoteFiles';
 import { matchesPattern, parsePatterns, toBytes, type GitPattern } from './gitPattern';
+import type { OuterIgnoreFile } from './outerIgnore';
 
 /** Files whose rules count in their folder and below; later ones win. */
 export const IGNORE_FILES = ['.gitignore', '.furoignore'] as const;
 
 /** Left out unless a rule of the user takes them in again with `!`. */
-const BUILT_IN = ['.venv/', 'venv/', 'node_modules/', '__pycache__/', '*.pyc', '.DS_Store'];
+const BUILT_IN = [
+  '.venv/',
+  'venv/',
+  'node_modules/',
+  '__pycache__/',
+  '*.pyc',
+  '.DS_Store',
+  // The picture that macOS shows for a folder; no name that Linux programs like.
+  'Icon[\r]',
+];
 
 /** Never sent: other tools' state and our own. Results are, when a job names them as its input. */
 const ALWAYS = new Set(['.git', '.hg', '.svn', '.furo']);
@@ -55,6 +65,12 @@ interface Level {
   readonly rule: Rule;
 }
 
+/** Patterns of one file, and the path to judge as they see it. */
+interface Place {
+  readonly levels: readonly Level[];
+  readonly relative: string;
+}
+
 /** Rules are asked from the top down: below a folder that is left out nothing is asked. Paths have `/` and no leading one. */
 export class IgnoreRules {
   readonly #base: readonly Level[];
@@ -63,6 +79,8 @@ export class IgnoreRules {
   readonly #needed: readonly string[];
   readonly #foldsCase: boolean;
   readonly #byFolder = new Map<string, Level[]>();
+  /** Strongest first. */
+  #outer: readonly { readonly way: readonly string[]; readonly levels: readonly Level[] }[] = [];
 
   constructor(options: IgnoreOptions) {
     const { platform } = process;
@@ -81,13 +99,21 @@ export class IgnoreRules {
 
   /** Adds the text of an ignore file called `name` that lies in `folder` ('' is the project itself). */
   add(folder: string, name: string, text: string): void {
-    const levels = this.#byFolder.get(folder) ?? [];
     const file = folder === '' ? name : `${folder}/${name}`;
-    for (const pattern of parsePatterns(text)) {
-      const { line } = pattern;
-      levels.push({ pattern, rule: { source: 'file', file, line, pattern: pattern.text } });
-    }
-    this.#byFolder.set(folder, levels);
+    this.#byFolder.set(folder, [...(this.#byFolder.get(folder) ?? []), ...levelsOf(file, text)]);
+  }
+
+  /** Sets those from outside of the project, weakest first. Where they leave out the project itself, none holds. */
+  setOuter(files: readonly OuterIgnoreFile[]): void {
+    const outer = files.map(({ way, file, text }) => ({ way, levels: levelsOf(file, text) }));
+    outer.reverse();
+    const way = files[0]?.way ?? [];
+    const isOut = way.some((_, index) => {
+      const above = way.length - index - 1;
+      const hit = this.#hitIn(outersAt(outer, above), true);
+      return hit?.isNegative === false;
+    });
+    this.#outer = isOut ? [] : outer;
   }
 
   /** Judges a file or folder. `above` is the rule of an opened folder above it, which then holds for this too. */
@@ -125,7 +151,11 @@ export class IgnoreRules {
 
   /** The last pattern that speaks of the path wins; those of deeper folders are later. */
   #lastHit(path: string, isFolder: boolean): Hit | undefined {
-    for (const { levels, relative } of this.#levels(path)) {
+    return this.#hitIn(this.#levels(path), isFolder);
+  }
+
+  #hitIn(all: Iterable<Place>, isFolder: boolean): Hit | undefined {
+    for (const { levels, relative } of all) {
       const bytes = toBytes(relative);
       const options = { isFolder, foldsCase: this.#foldsCase };
       const hit = levels.findLast(({ pattern }) => matchesPattern(pattern, bytes, options));
@@ -135,13 +165,14 @@ export class IgnoreRules {
   }
 
   /** Strongest first. */
-  *#levels(path: string): Generator<{ levels: readonly Level[]; relative: string }> {
+  *#levels(path: string): Generator<Place> {
     yield { levels: this.#settings, relative: path };
     const parts = path.split('/');
     for (let depth = parts.length - 1; depth >= 0; depth--) {
       const levels = this.#byFolder.get(parts.slice(0, depth).join('/'));
       if (levels) yield { levels, relative: parts.slice(depth).join('/') };
     }
+    for (const { way, levels } of this.#outer) yield { levels, relative: [...way, path].join('/') };
     yield { levels: this.#base, relative: path };
   }
 
@@ -188,4 +219,24 @@ export class IgnoreRules {
 /** A name may be typed composed and stored decomposed (macOS). */
 function composed(path: string): string {
   return path.normalize('NFC');
+}
+
+function levelsOf(file: string, text: string): Level[] {
+  return parsePatterns(text).map((pattern) => ({
+    pattern,
+    rule: { source: 'file', file, line: pattern.line, pattern: pattern.text },
+  }));
+}
+
+/** What files from outside see of the folder that is `above` folders above the project. */
+function outersAt(
+  outer: readonly { readonly way: readonly string[]; readonly levels: readonly Level[] }[],
+  above: number,
+): Place[] {
+  return outer
+    .filter(({ way }) => way.length > above)
+    .map(({ way, levels }) => ({
+      levels,
+      relative: way.slice(0, way.length - above).join('/'),
+    }));
 }

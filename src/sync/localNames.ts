@@ -9,7 +9,9 @@ const MAX_NAME_BYTES = 255;
 
 /** What is the same for two names that cannot both be files of one folder here. */
 export function nameKey(name: string, platform: NodeJS.Platform = process.platform): string {
-  return platform === 'linux' ? name : name.normalize('NFC').toLowerCase();
+  if (platform === 'linux') return name;
+  // Both ways, as some letters have one capital only: `ſ` and `s`, `ß` and `ss`.
+  return name.normalize('NFC').toUpperCase().toLowerCase();
 }
 
 /** Judges one entry of a folder; `seen` holds the names judged before in the same folder, by key, and is added to. */

@@ -1,9 +1,11 @@
 // The files of the local project that belong on the machine, and what is left out by which rule. Knows nothing remote.
 import * as fs from 'node:fs';
-import { readdir, readFile, realpath } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
 import { promisify } from 'node:util';
+import { sshFailure } from '../ssh/failures';
 import { syncFailure } from './failures';
+import { readOuterIgnoreFiles } from './outerIgnore';
 import { IGNORE_FILES, type IgnoreRules, type Rule, type Verdict } from './ignoreRules';
 
 /** A local file as the walk saw it. */
@@ -50,6 +52,10 @@ const MEGABYTE = 1024 * 1024;
 const stat = promisify(fs.stat);
 /** Files of a folder looked at before it is their turn; the limits stop a huge folder at its first files too many. */
 const LOOKS_AHEAD = 32;
+/** What a link that leads nowhere answers. */
+const LEADS_NOWHERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
+/** Stands for bytes of a name that are no UTF-8. */
+const REPLACED = '\ufffd';
 
 /** Walks the folder and fills `rules` from the ignore files on the way. */
 export async function readLocalTree(
@@ -61,6 +67,7 @@ export async function readLocalTree(
   const found = root === undefined ? undefined : await stat(root);
   if (root === undefined || !found?.isDirectory())
     throw syncFailure('localFolderMissing', { path: folder });
+  rules.setOuter(await readOuterIgnoreFiles(root));
   const walk = new Walk(root, rules, options);
   await walk.folder(root, '', { trail: [root] });
   const { files, skippedLinks, leftOut } = walk;
@@ -92,7 +99,7 @@ class Walk {
   async folder(localFolder: string, path: string, above: Above): Promise<void> {
     this.options.signal?.throwIfAborted();
     const entries = await readdir(localFolder, { withFileTypes: true }).catch((error: unknown) => {
-      throw unreadable(localFolder, error);
+      throw goneOrUnreadable(localFolder, error);
     });
     // Git follows no link here, and a folder of this name is no list of rules.
     const plain = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
@@ -122,7 +129,7 @@ class Walk {
       const file = join(localFolder, name);
       const text = await readFile(file, 'utf8').catch((error: unknown) => {
         // Without its rules, what they keep here would be sent.
-        throw unreadable(file, error);
+        throw goneOrUnreadable(file, error);
       });
       this.rules.add(asGitSees(path), name, text);
     }
@@ -141,16 +148,18 @@ class Walk {
     const { isSent, isOpened, rule } = this.#judge(path, true, above);
     if (!isSent && isOpened !== true) return;
     this.#checkName(path);
+    if (path.includes(REPLACED) && !(await this.#look(localPath))) throw unnameable(path);
     const trail = [...above.trail, localPath];
     await this.folder(localPath, path, { trail, rule: isSent ? undefined : rule });
   }
 
   /** A link is followed when it stays inside: the other side gets what it leads to. */
   async #link(localPath: string, path: string, above: Above): Promise<void> {
-    const target = await realpath(localPath).catch(() => undefined);
-    const found = target === undefined ? undefined : await stat(target).catch(() => undefined);
-    const isFolder = found?.isDirectory() ?? false;
+    const target = await this.#target(localPath, path, above);
     const isInside = target?.startsWith(this.root + sep) ?? false;
+    const looking = target === undefined ? undefined : this.#look(target);
+    const found = await (isInside ? looking : looking?.catch(() => undefined));
+    const isFolder = found?.isDirectory() ?? false;
     const isCircle = above.trail.some((folder) => folder === target);
     if (target !== undefined && isInside && !isCircle) {
       if (isFolder) await this.#enter(target, path, above);
@@ -158,13 +167,30 @@ class Walk {
     } else if (this.#judge(path, isFolder, above).isSent) this.skippedLinks.push(path);
   }
 
+  /** Where a link leads; undefined for nowhere, and for a place outside that is closed. */
+  async #target(localPath: string, path: string, above: Above): Promise<string | undefined> {
+    try {
+      return await realpath(localPath);
+    } catch (error) {
+      if (LEADS_NOWHERE.has(codeOf(error))) return undefined;
+      const named = await readlink(localPath).catch(() => '');
+      const isInside = resolve(dirname(localPath), named).startsWith(this.root + sep);
+      const isWanted = isInside && this.rules.judge(asGitSees(path), false, above.rule).isSent;
+      if (isWanted) throw unreadable(localPath, error);
+      return undefined;
+    }
+  }
+
   #file(localPath: string, path: string, above: Above): () => Promise<void> {
     const verdict = this.#judge(path, false, above);
     if (!verdict.isSent) return () => Promise.resolve();
-    const looking = stat(localPath).catch(() => undefined);
+    const looking = this.#look(localPath);
+    // It is awaited in its turn.
+    looking.catch(() => undefined);
     return async () => {
       this.options.signal?.throwIfAborted();
       const found = await looking;
+      if (!found && path.includes(REPLACED)) throw unnameable(path);
       // It vanished since the folder was read.
       if (!found) return;
       this.files.push({
@@ -177,6 +203,14 @@ class Walk {
       });
       this.#weigh(path, found.size);
     };
+  }
+
+  /** Undefined only for what is gone: anything else that cannot be looked at would be removed there. */
+  #look(localPath: string): Promise<fs.Stats | undefined> {
+    return stat(localPath).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw unreadable(localPath, error);
+    });
   }
 
   /** The name as it will be there. Throws for one that no Linux file system can hold, and for two that become one. */
@@ -227,6 +261,21 @@ function asGitSees(path: string): string {
 }
 
 function unreadable(path: string, error: unknown): Error {
-  const detail = (error as NodeJS.ErrnoException).code ?? String(error);
+  const detail = codeOf(error) || String(error);
   return syncFailure('localUnreadable', { path, detail }, error);
+}
+
+/** What was there when the folder above was read has gone: the sync plans again. */
+function goneOrUnreadable(path: string, error: unknown): Error {
+  const isGone = codeOf(error) === 'ENOENT';
+  return isGone ? sshFailure('localFileChanged', { path }, error) : unreadable(path, error);
+}
+
+/** Its bytes are lost in the text that this computer gives for it, so it cannot be opened by it. */
+function unnameable(path: string): Error {
+  return syncFailure('nameNotPortable', { path, detail: 'not UTF-8' });
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? '';
 }

@@ -24,6 +24,8 @@ export interface ManifestFile {
   readonly localMtimeMs: number;
   /** Seconds since 1970 as the server says; undefined while an upload is under way or was cut. */
   readonly remoteMtimeSeconds?: number;
+  /** The rules of a later sync left it out: it lies there as we left it, is not removed, and belongs to no run. */
+  readonly isLeftOut?: true | undefined;
 }
 
 export interface Manifest {
@@ -75,7 +77,8 @@ function areSameFiles(
       file.size === other.size &&
       file.mode === other.mode &&
       file.localMtimeMs === other.localMtimeMs &&
-      file.remoteMtimeSeconds === other.remoteMtimeSeconds
+      file.remoteMtimeSeconds === other.remoteMtimeSeconds &&
+      file.isLeftOut === other.isLeftOut
     );
   };
   return a.size === b.size && [...a].every(isSame);
@@ -122,12 +125,13 @@ export function isSafePath(path: string): boolean {
 
 function isManifestFile(value: unknown): value is ManifestFile {
   if (!isRecord(value)) return false;
-  const { size, sha256, mode, localMtimeMs, remoteMtimeSeconds } = value;
+  const { size, sha256, mode, localMtimeMs, remoteMtimeSeconds, isLeftOut } = value;
   return (
     typeof sha256 === 'string' &&
     /^[0-9a-f]{64}$/.test(sha256) &&
     [size, mode, localMtimeMs].every((n) => typeof n === 'number' && n >= 0) &&
-    (remoteMtimeSeconds === undefined || typeof remoteMtimeSeconds === 'number')
+    (remoteMtimeSeconds === undefined || typeof remoteMtimeSeconds === 'number') &&
+    (isLeftOut === undefined || isLeftOut === true)
   );
 }
 

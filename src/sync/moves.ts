@@ -8,8 +8,10 @@ import type { RemoteTree } from './remoteTree';
 
 /** Everything that changes names in the project folder, in order. Paths are below it. */
 export interface Moves {
-  /** Files that stand where a folder must be. */
+  /** Files that stand where a folder must be, or in a folder where a file must be. */
   readonly removedFirst: readonly string[];
+  /** Those folders, the deepest first. */
+  readonly emptied: readonly string[];
   /** A version of somebody else that keeps a name of its own. */
   readonly copies: readonly { readonly path: string; readonly copy: string }[];
   /** Folders that are new with everything in them: one rename each. */
@@ -40,10 +42,11 @@ export function renderMoves(
   const { staging, mtimeSeconds, swept } = place;
   const staged = (path: string): string => word(`${staging}/f/${path}`);
   const waiting = (name: string): string => word(`${STAGING_FOLDER}/${name}`);
-  const { copies, wholeFolders, files, parts } = moves;
+  const { emptied, copies, wholeFolders, files, parts } = moves;
   return [
     'set -e',
     ...commands('rm -f --', moves.removedFirst.map(word)),
+    ...commands('rmdir --', emptied.map(word)),
     ...copies.map(({ path, copy }) => {
       const both = `${word(path)} ${word(copy)}`;
       return `ln -f -- ${both} 2>/dev/null || cp -p -- ${both}`;
@@ -105,13 +108,28 @@ export function planMoves(input: MovesInput): Moves {
     else files.set(folder, [...(files.get(folder) ?? []), path]);
   }
   return {
-    removedFirst: plan.removals.filter((path) => needed.has(path)),
+    ...orderOfRemovals(plan),
+    emptied: plan.emptied,
     copies: plan.kept.flatMap(({ path, copy }) => (copy === undefined ? [] : [{ path, copy }])),
     wholeFolders: [...wholeFolders],
     folders: [...foldersOf(parts.map(({ file }) => file.path))].filter(isMissing),
     files,
     parts: parts.map(({ name, file }) => ({ name, path: file.path, mode: file.mode })),
-    removedLast: plan.removals.filter((path) => !needed.has(path)),
+  };
+}
+
+/** What makes room goes first; the rest stays until what replaces it is there. */
+export function orderOfRemovals({
+  uploads,
+  removals,
+  emptied,
+}: SyncPlan): Pick<Moves, 'removedFirst' | 'removedLast'> {
+  const needed = foldersOf(uploads.map((file) => file.path));
+  const isFirst = (path: string): boolean =>
+    needed.has(path) || emptied.some((folder) => path.startsWith(`${folder}/`));
+  return {
+    removedFirst: removals.filter(isFirst),
+    removedLast: removals.filter((path) => !isFirst(path)),
   };
 }
 
@@ -121,7 +139,8 @@ export function expectation({ plan, tree }: MovesInput, moves: Moves): Expectati
     const fact = tree.entries.get(path);
     return fact?.kind === 'file' ? [{ path, line: `${fact.size} ${fact.mtimeSeconds}\n` }] : [];
   });
-  const absent = [...moves.wholeFolders, ...touched].filter((path) => !tree.entries.has(path));
+  const made = [...moves.wholeFolders, ...moves.copies.map(({ copy }) => copy)];
+  const absent = [...made, ...touched].filter((path) => !tree.entries.has(path));
   return {
     seen: seen.map(({ path }) => `./${path}\0`).join(''),
     facts: seen.map(({ line }) => line).join(''),

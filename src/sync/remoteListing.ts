@@ -12,6 +12,8 @@ import { lastManifest, rememberManifest, type SeenManifest } from './seenManifes
 /** Everything unfinished of ours, below the project folder: one folder that only this program uses. */
 export const STAGING_FOLDER = '.furo/staging';
 
+const OWN_FOLDER = '.furo';
+
 /** What one command found. */
 export interface RemoteListing {
   readonly manifest: Manifest;
@@ -43,7 +45,7 @@ const LISTING = scriptText(
   'if cd "$r" 2>/dev/null; then printf "here\\0";',
   `if [ -e ${MANIFEST_PATH} ]; then case "$(sha256sum <${MANIFEST_PATH})" in "\${3#_} "*) printf =;;`,
   `*) printf +; cat ${MANIFEST_PATH};; esac; else printf %s -; fi; printf "\\0";`,
-  `find . -path ./.furo -prune -o -printf ${FORMAT} 2>/dev/null; printf "staged\\0";`,
+  `find . -path ./.furo -prune -printf ${FORMAT} -o -printf ${FORMAT} 2>/dev/null; printf "staged\\0";`,
   `find ${STAGING_FOLDER} -mindepth 1 -maxdepth 1 -printf ${FORMAT} 2>/dev/null;`,
   'elif [ -e "$r" ]; then printf "closed\\0"; else printf "absent\\0"; fi;',
   `printf "end\\0"; } | head -c ${String(MAX_LISTING_BYTES)} | $z;`,
@@ -106,16 +108,17 @@ function parseListing(
   if (device === undefined) return undefined;
   const seen = take(manifest);
   if (!seen) return undefined;
+  const isApart = (fact: Found): boolean => fact.kind === 'link' || fact.device !== device;
+  const own = found.get(OWN_FOLDER);
+  found.delete(OWN_FOLDER);
   return {
     ...base,
+    // All that is staged would be copied to its place.
+    canUnpack: base.canUnpack && !(own && isApart(own)),
     manifest: seen.manifest,
     manifestDigest: seen.digest,
     tree: toTree(found),
-    apart: new Set(
-      [...found]
-        .filter(([, fact]) => fact.kind === 'link' || fact.device !== device)
-        .map(([path]) => path),
-    ),
+    apart: new Set([...found].filter(([, fact]) => isApart(fact)).map(([path]) => path)),
     staged: readRecords(records.slice(middle + 1)),
   };
 }

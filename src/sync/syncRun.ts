@@ -14,6 +14,7 @@ import {
   type Manifest,
   type ManifestFile,
 } from './manifest';
+import { orderOfRemovals } from './moves';
 import { entryFor, type HashedFile, type SyncPlan } from './plan';
 import { inPool } from './pool';
 import { foldersOf } from './remoteState';
@@ -48,14 +49,14 @@ export class SyncRun {
     const isQuiet = plan.uploads.length === 0 && plan.removals.length === 0;
     if (!isQuiet) {
       await this.#announce();
-      // A file of ours may stand where a folder must be.
-      const folders = foldersOf(plan.uploads.map((file) => file.path));
-      await this.#remove(plan.removals.filter((path) => folders.has(path)));
-      await this.#makeFolders(folders);
+      const { removedFirst, removedLast } = orderOfRemovals(plan);
+      await this.#remove(removedFirst);
+      for (const folder of plan.emptied) await this.#remove([folder]);
+      await this.#makeFolders(foldersOf(plan.uploads.map((file) => file.path)));
       await this.#keepCopies();
       this.#tell();
       await inPool(plan.uploads, UPLOADS_AT_ONCE, signal, (file) => this.#upload(file));
-      await this.#remove(plan.removals.filter((path) => !folders.has(path)));
+      await this.#remove(removedLast);
     }
     const files = new Map([...plan.unchanged, ...plan.carried, ...this.#uploaded]);
     const after: Manifest = { files, pending: new Map() };

@@ -152,7 +152,8 @@ async function gather(options: SyncOptions, contents: Contents): Promise<Project
   const local = await contents.hash(tree.files, manifest.files);
   const facts = await withHashes(options, { local, manifest, remote: remote.tree.entries });
   const isExcluded = (path: string): boolean => rules.ignoresDeep(path);
-  const input = { local, manifest, remote: facts, isExcluded };
+  const { folders: foldersThere, strays } = remote.tree;
+  const input = { local, manifest, remote: facts, folders: foldersThere, strays, isExcluded };
   return {
     plan: planSync(input),
     tree,

@@ -5,6 +5,7 @@ import type { ConnectionState } from '../ssh/connectionState';
 import { connectionAdvice, nextStep, stepText } from '../words/connectionWords';
 import { commands } from './commands/ids';
 import type { Machines } from './machines';
+import { showWarning } from './messages';
 
 export function askToConnect(machines: Machines): Disposable {
   return machines.onDidChangeState((state) => {
@@ -18,6 +19,6 @@ async function ask(state: ConnectionState, host: string): Promise<void> {
   const advice = connectionAdvice(state, Date.now(), t) ?? '';
   const next = nextStep(state) ?? 'reconnect';
   const button = stepText(next, t);
-  const chosen = await vscode.window.showWarningMessage(`${host}: ${advice}`, button);
+  const chosen = await showWarning(`${host}: ${advice}`, button);
   if (chosen === button) await vscode.commands.executeCommand(commands[next].id);
 }

@@ -10,10 +10,12 @@ import { validateScript } from '../pjm/validate';
 import type { Settings } from '../settings';
 import { expandEntry, expandFile, requestOf, type Expanded } from '../workflow/expand';
 import { loadWorkflow, type JobEntry } from '../workflow/loadWorkflow';
+import { isWorkflowFile } from '../workflow/paths';
 import type { JobSettings, WorkflowJob } from '../workflow/workflow';
 import { problemText } from '../words/problemText';
 import { uiFailure } from './failures';
 import { liveSettings } from './liveSettings';
+import { showInputBox } from './messages';
 
 /** A file with the folder that is synced for it. */
 export interface ClickedFile {
@@ -33,10 +35,6 @@ export function clickedFile(argument: vscode.Uri | undefined): ClickedFile {
   const folder = vscode.workspace.getWorkspaceFolder(uri);
   if (!folder) throw uiFailure('fileOutsideFolder', { path: uri.fsPath });
   return { uri, folder, path: relative(folder.uri.fsPath, uri.fsPath).split(sep).join('/') };
-}
-
-export function isWorkflowFile(path: string): boolean {
-  return /(?:^|\/)furo\.ya?ml$/.test(path);
 }
 
 /** How many jobs of one furo.yaml may be chosen at once. */
@@ -189,7 +187,7 @@ export async function chooseResources(): Promise<Partial<JobSettings> | undefine
   const group = findGroup(chosen.label);
   if (!group || group.maxNodes === 1) return chosen.over;
   const { minNodes, maxNodes } = group;
-  const nodes = await vscode.window.showInputBox({
+  const nodes = await showInputBox({
     title: t('How many nodes of {0}?', group.name),
     value: String(minNodes),
     validateInput: (text) =>

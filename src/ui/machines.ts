@@ -25,7 +25,11 @@ export class Machines implements Disposable {
   /** The last states, of whatever machine. */
   readonly history = new StateHistory(this.#changed.event, systemClock);
 
-  constructor(open: (connection: ConnectionSettings) => Machine) {
+  constructor(
+    open: (connection: ConnectionSettings) => Machine,
+    /** Name of this computer. */
+    readonly computer: () => string,
+  ) {
     this.#open = open;
   }
 

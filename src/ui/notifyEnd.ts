@@ -5,6 +5,7 @@ import type { Job } from '../jobs/job';
 import type { JobStore } from '../jobs/jobStore';
 import { causeText, listText, outcomeText, progressText } from '../words/stateText';
 import { commands } from './commands/ids';
+import { showInformation, showWarning } from './messages';
 
 export function notifyEnd(store: JobStore): Disposable {
   return store.onDidChange(({ before, after }) => {
@@ -22,7 +23,7 @@ async function tell(job: Job): Promise<void> {
   const hasResults = job.files?.results !== undefined && (job.progress?.done ?? 0) > 0;
   const open = hasResults ? t('Open Results') : t('Open Output');
   const isGood = outcome.kind === 'succeeded' || outcome.kind === 'cancelled';
-  const show = isGood ? vscode.window.showInformationMessage : vscode.window.showWarningMessage;
+  const show = isGood ? showInformation : showWarning;
   if ((await show(text, open)) !== open) return;
   const command = hasResults ? commands.openResults : commands.openOutput;
   await vscode.commands.executeCommand(command.id, { kind: 'job', jobId: job.id });

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { isCancellation, isFailure, type Failure } from '../base/failure';
 import type { Logger } from '../base/log';
 import { failureText, type FailureAction } from '../words/failureText';
+import { showError } from './messages';
 
 /** What a button does; one whose part is not given is not shown. */
 export interface FailureContext {
@@ -19,7 +20,7 @@ export async function showFailure(error: unknown, context: FailureContext): Prom
   if (!isFailure(error)) {
     const text = vscode.l10n.t('Furo Workflows ran into a defect: {0}', String(error));
     const label = actionLabel('showLog');
-    if ((await vscode.window.showErrorMessage(text, label)) === label) context.showLog();
+    if ((await showError(text, label)) === label) context.showLog();
     return;
   }
   const action = await choose(error, (action) => isUsable(action, context));
@@ -42,7 +43,7 @@ async function choose(
   const { message, actions } = failureText(failure, vscode.l10n.t);
   const usable = actions.filter(isWanted);
   const labels = usable.map(actionLabel);
-  const chosen = await vscode.window.showErrorMessage(message, ...labels);
+  const chosen = await showError(message, ...labels);
   return usable[labels.indexOf(chosen ?? '')];
 }
 

@@ -1,24 +1,23 @@
 // The questions of a login, asked in the editor. Answers go back to ssh/ and are kept nowhere.
 import * as vscode from 'vscode';
-import type { SshPrompts } from '../ssh/prompts';
+import type { HostKeyQuestion, SshPrompts } from '../ssh/prompts';
+import { showInputBox, showWarning } from './messages';
+
+/** Dialogs that stand on the screen, by what they ask. */
+const openQuestions = new Map<string, Promise<boolean>>();
 
 export const sshPrompts: SshPrompts = {
-  async confirmHostKey({ host, port, keyType, fingerprint, storedIn }) {
-    const connect = vscode.l10n.t('Trust and Connect');
-    const chosen = await vscode.window.showWarningMessage(
-      vscode.l10n.t('Do you trust the machine {0}?', `${host}:${port}`),
-      {
-        modal: true,
-        detail: vscode.l10n.t(
-          'You connect to it for the first time. Compare the fingerprint of its {0} key with the one that the computer centre publishes:\n\n{1}\n\nNothing is sent before you decide. If you trust it, the key is stored in {2}, and a changed key will be refused later.',
-          keyType,
-          fingerprint,
-          storedIn,
-        ),
-      },
-      connect,
-    );
-    return chosen === connect;
+  async confirmHostKey(question, signal) {
+    if (signal.aborted) return false;
+    // Nobody but a person can close the dialog, so a second attempt that asks the same takes the answer to the first.
+    const id = JSON.stringify(question);
+    const asked = openQuestions.get(id) ?? askHostKey(question);
+    openQuestions.set(id, asked);
+    try {
+      return (await asked) && !signal.aborted;
+    } finally {
+      openQuestions.delete(id);
+    }
   },
 
   async askPassphrase({ file, isAgain, canBeKept }, signal) {
@@ -60,6 +59,33 @@ export const sshPrompts: SshPrompts = {
   },
 };
 
+async function askHostKey(question: HostKeyQuestion): Promise<boolean> {
+  const { host, port, keyType, fingerprint, storedIn, known } = question;
+  const connect = vscode.l10n.t('Trust and Connect');
+  const chosen = await showWarning(
+    vscode.l10n.t('Do you trust the machine {0}?', `${host}:${port}`),
+    {
+      modal: true,
+      detail: known
+        ? vscode.l10n.t(
+            'Be careful: another key of this machine is remembered already in {3}, and now it shows one of another type. Somebody may be in between, or the machine was set up anew. Compare the fingerprint of its {0} key with the one that the computer centre publishes:\n\n{1}\n\nNothing is sent before you decide. If you trust it, the key is stored in {2}, beside the other one.',
+            keyType,
+            fingerprint,
+            storedIn,
+            `${known.file}:${known.line}`,
+          )
+        : vscode.l10n.t(
+            'You connect to it for the first time. Compare the fingerprint of its {0} key with the one that the computer centre publishes:\n\n{1}\n\nNothing is sent before you decide. If you trust it, the key is stored in {2}, and a changed key will be refused later.',
+            keyType,
+            fingerprint,
+            storedIn,
+          ),
+    },
+    connect,
+  );
+  return chosen === connect;
+}
+
 /** Off unless chosen: Enter alone keeps the passphrase for this window only. */
 async function askToKeep(file: string, signal: AbortSignal): Promise<boolean> {
   const notKept = vscode.l10n.t('Only until this window closes');
@@ -83,7 +109,7 @@ function plain(text: string): string {
 }
 
 function ask(signal: AbortSignal, options: vscode.InputBoxOptions): Promise<string | undefined> {
-  return cancellable(signal, (token) => vscode.window.showInputBox(options, token));
+  return cancellable(signal, (token) => showInputBox(options, token));
 }
 
 async function cancellable<T>(
@@ -95,6 +121,7 @@ async function cancellable<T>(
     cancel.cancel();
   };
   signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
     return await show(cancel.token);
   } finally {

@@ -1,19 +1,18 @@
 // The simulated Furo inside the editor: started on demand, in the extension's own storage. The only file that knows it.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Disposable } from '../base/disposable';
 import type { Logger } from '../base/log';
 import type { SimulatedFuro } from '../simulator/simulatedFuro';
 import { uiFailure } from './failures';
 import type { Machines } from './machines';
+import { showInformation, withProgress } from './messages';
 
 export interface TutorialParts {
   readonly machines: Machines;
   /** Folder of the simulated machine. */
   readonly storage: string;
-  /** Our known_hosts file; the simulated host key is put there, as it is made here. */
-  readonly trustFile: string;
+  /** Puts the simulated host key among those that are trusted, as it is made here. */
+  readonly trustHost: (knownHostsLine: string) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -30,23 +29,22 @@ export class Tutorial implements Disposable {
   /** Starts the simulated Furo and uses it instead of the connection settings. */
   async start(): Promise<void> {
     if (!vscode.workspace.isTrusted) throw uiFailure('notTrusted');
-    const { machines, storage, trustFile, log } = this.#parts;
+    const { machines, storage, trustHost, log } = this.#parts;
     if (!this.#furo) {
       const title = vscode.l10n.t('Starting the simulated Furo');
-      this.#furo = await vscode.window.withProgress(
+      this.#furo = await withProgress(
         { location: vscode.ProgressLocation.Notification, title },
         () => startFuro(storage, log),
       );
     }
     const { host, port, user, identityFile, remoteFolder, knownHostsLine } = this.#furo.endpoint;
-    mkdirSync(join(trustFile, '..'), { recursive: true });
-    rememberOnce(trustFile, knownHostsLine);
+    await trustHost(knownHostsLine);
     machines.useTutorial({ host, port, user, identityFile, remoteFolder });
     const text = vscode.l10n.t(
       'The simulated Furo runs on this computer. Right-click a file and choose Run on Furo; nothing leaves your computer.',
     );
     const back = vscode.l10n.t('Back to My Settings');
-    if ((await vscode.window.showInformationMessage(text, back)) === back) await this.stop();
+    if ((await showInformation(text, back)) === back) await this.stop();
   }
 
   async stop(): Promise<void> {
@@ -60,14 +58,6 @@ export class Tutorial implements Disposable {
   dispose(): void {
     void this.#furo?.dispose();
   }
-}
-
-/** The folder keeps its host key, so a line that is there stays right. */
-function rememberOnce(trustFile: string, line: string): void {
-  const known = existsSync(trustFile) ? readFileSync(trustFile, 'utf8') : '';
-  if (known.split('\n').includes(line)) return;
-  const joint = known === '' || known.endsWith('\n') ? '' : '\n';
-  writeFileSync(trustFile, `${known}${joint}${line}\n`, { mode: 0o600 });
 }
 
 /** `FURO_DEMO_PYTHON` and `FURO_DEMO_MODEL` come from `npm run demo -- --vscode`. */

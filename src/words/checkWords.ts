@@ -145,6 +145,9 @@ const remedies: Readonly<
   certificateUnsupported: newKey,
   signatureTooWeak: newKey,
   methodUnsupported: otherNode,
+  agentRefused: (t) => t('Unlock the agent or confirm its question, then check again. What it holds is shown by:  ssh-add -l'), // prettier-ignore
+  answerTooLate: (t) => t('Check again and answer within two minutes; have the code at hand first.'), // prettier-ignore
+  loginUnanswered: (t) => t('Try again later, choose another login node, or ask the computer centre.'), // prettier-ignore
   loginGivenUp: (t) => t('Check again and answer the question.'),
   passwordExpired: (t) => t('Log in with  ssh NAME  in a terminal first, then check again.'),
   passphraseRefused: (t) => t('Check again and enter the passphrase, or load the key once:  ssh-add'), // prettier-ignore

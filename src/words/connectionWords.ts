@@ -73,13 +73,6 @@ const elsewise: BlockedWords = {
   advice: (t) => t('Furo cannot connect by itself. Check Connection says why and what helps.'),
 };
 
-const hostKey: BlockedWords = {
-  next: 'checkConnection',
-  short: (t) => t('host key refused'),
-  advice: (t) =>
-    t('The key of the machine is not the one that you trust, so nothing was sent. Check Connection says where the old one is remembered.'), // prettier-ignore
-};
-
 const noAlgorithm: BlockedWords = {
   next: 'checkConnection',
   short: (t) => t('no shared algorithm'),
@@ -121,9 +114,24 @@ const blockedWords: Readonly<Record<BlockingReason, BlockedWords>> = {
   keyExchangeUnshared: noAlgorithm,
   hostKeyTypeUnshared: noAlgorithm,
   cipherUnshared: noAlgorithm,
-  hostKeyChanged: hostKey,
-  hostKeyRevoked: hostKey,
-  hostKeyUnchecked: hostKey,
+  hostKeyChanged: {
+    next: 'checkConnection',
+    short: (t) => t('host key refused'),
+    advice: (t) =>
+    t('The key of the machine is not the one that you trust, so nothing was sent. Check Connection says where the old one is remembered.'), // prettier-ignore
+  },
+  hostKeyRevoked: {
+    next: 'checkConnection',
+    short: (t) => t('host key refused'),
+    advice: (t) =>
+      t('The key of the machine is marked as revoked, so nothing was sent. Ask the computer centre which key is right.'), // prettier-ignore
+  },
+  hostKeyUnchecked: {
+    next: 'checkConnection',
+    short: (t) => t('host key not checked'),
+    advice: (t) =>
+      t('The key of the machine could not be checked, so nothing was sent. Check Connection says which file is in the way.'), // prettier-ignore
+  },
   hostKeyUnknown: {
     next: 'checkConnection',
     short: (t) => t('host key unknown'),
@@ -172,6 +180,18 @@ const blockedWords: Readonly<Record<BlockingReason, BlockedWords>> = {
     short: (t) => t('waits for your login'),
     advice: (t) =>
       t('Connecting needs an answer from you, such as a passphrase or a code. Connect when you are ready; jobs on the machine go on.'), // prettier-ignore
+  },
+  agentRefused: {
+    next: 'reconnect',
+    short: (t) => t('agent did not sign'),
+    advice: (t) =>
+      t('The machine takes a key of your SSH agent, but the agent did not sign with it. Unlock the agent or confirm its question, then connect again.'), // prettier-ignore
+  },
+  answerTooLate: {
+    next: 'reconnect',
+    short: (t) => t('answer came too late'),
+    advice: (t) =>
+      t('The machine hung up before a question of the login was answered. Connect again and answer within two minutes.'), // prettier-ignore
   },
   loginGivenUp: {
     next: 'reconnect',

@@ -70,6 +70,50 @@ export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> =
     text: (t, v) => t('The file {0} is not in this folder. Nothing was sent.', v('path')),
     actions: [],
   },
+  inputSpelledOtherwise: {
+    text: (t, v) =>
+      t(
+        'There is no {0} in this folder, but there is {1}. Nothing was sent. Write the name exactly so: the machine tells capital from small letters.',
+        v('path'),
+        v('found'),
+      ),
+    actions: [],
+  },
+  inputOutside: {
+    text: (t, v) =>
+      t(
+        '{0} is not a file inside this folder: the path, or a link in it, leads out of the folder, in a circle or nowhere. Nothing was submitted. Use a file inside the folder, with a path such as data/questions.jsonl.',
+        v('path'),
+      ),
+    actions: [],
+  },
+  inputNeverSent: {
+    text: (t, v) =>
+      t(
+        '{0} cannot be used by a job, because {1} is never sent to the machine. Nothing was sent. Move the file to another folder or give it another name.',
+        v('path'),
+        v('name'),
+      ),
+    actions: [],
+  },
+  inputChangedThere: {
+    text: (t, v) =>
+      t(
+        'Nothing was submitted: {0} was changed on the machine and not here, so it stays there as it is ({1}). To use it, copy it here; to use the one here, remove the one there. Then try again.',
+        v('path'),
+        v('there'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  inputBlockedThere: {
+    text: (t, v) =>
+      t(
+        'Nothing was submitted: {0} was not sent, because a link or a folder on the machine has its name ({1}). Remove or rename that one and try again.',
+        v('path'),
+        v('there'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
   inputEmpty: {
     text: (t, v) =>
       t('{0} holds no record. Nothing was sent. Write one JSON object on each line.', v('path')),
@@ -167,15 +211,6 @@ export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> =
         v('target'),
       ),
     actions: ['openSettings'],
-  },
-  inputNotSent: {
-    text: (t, v) =>
-      t(
-        'Nothing was submitted: {0} was not sent to the machine ({1}). A link or a file in the way there cannot be replaced; use a real file inside the folder.',
-        v('path'),
-        v('detail'),
-      ),
-    actions: ['showLog'],
   },
   cancelRefused: {
     text: (t, v) => t('Job {0} could not be cancelled. pjdel says: {1}', v('pjmId'), v('text')),

@@ -6,12 +6,22 @@ export const loginFailureWords = {
   authenticationFailed: {
     text: (t, v) =>
       t(
-        '{0} did not accept the login of {1}. Keys tried: {2}. Check user and key file in the settings; the public key has to be registered in the HPC portal.',
+        '{0} did not accept the login of {1}. Keys tried: {2}; codes and passwords: {3}. Check user and key file in the settings; the public key has to be registered in the HPC portal.',
         v('host'),
         v('user'),
-        v('tried'),
+        v('keys'),
+        v('answers'),
       ),
     actions: ['openSettings', 'showLog'],
+  },
+  loginUnanswered: {
+    text: (t, v) =>
+      t(
+        '{0} was reached, but did not finish the login of {1} in time. Its home folders may hang, or it is overloaded. Try again later, choose another login node, or ask the computer centre.',
+        v('host'),
+        v('user'),
+      ),
+    actions: ['tryAgain', 'showLog'],
   },
   noKey: {
     text: (t, v) =>
@@ -62,6 +72,23 @@ export const loginFailureWords = {
       ),
     actions: ['tryAgain'],
   },
+  agentRefused: {
+    text: (t, v) =>
+      t(
+        '{0} takes a key of your SSH agent, but the agent did not sign with it ({1}). Unlock the agent or confirm its question, then connect again.',
+        v('host'),
+        v('detail'),
+      ),
+    actions: ['tryAgain', 'showLog'],
+  },
+  answerTooLate: {
+    text: (t, v) =>
+      t(
+        '{0} hung up before a question of the login was answered: it waits for a limited time only, often two minutes. Connect again and answer sooner.',
+        v('host'),
+      ),
+    actions: ['tryAgain'],
+  },
   loginGivenUp: {
     text: (t, v) => t('Not logged in to {0}: no answer was given.', v('host')),
     actions: ['tryAgain'],
@@ -86,7 +113,12 @@ export const loginFailureWords = {
     actions: ['tryAgain', 'showLog'],
   },
   keyFileUnreadable: {
-    text: (t, v) => t('The key file {0} cannot be read ({1}).', v('file'), v('detail')),
+    text: (t, v) =>
+      t(
+        'The key file {0} cannot be read ({1}). Choose a private key in the settings, one that you may read, or make one with ssh-keygen -t ed25519.',
+        v('file'),
+        v('detail'),
+      ),
     actions: ['openSettings'],
   },
   passphraseRefused: {

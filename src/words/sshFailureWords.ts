@@ -54,7 +54,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   proxyCommandFailed: {
     text: (t, v) =>
       t(
-        'The ProxyCommand of your ssh configuration for {0} ended before there was a connection ({1}).',
+        'The ProxyCommand of your ssh configuration for {0} ended before there was a connection ({1}). Try "ssh {0}" in a terminal: if that fails too, start your VPN or correct the command.',
         v('host'),
         v('detail'),
       ),
@@ -97,7 +97,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   handshakeFailed: {
     text: (t, v) =>
       t(
-        '{0} answered, but not as an SSH server that we can talk to ({1}).',
+        '{0} answered, but not as an SSH server that we can talk to ({1}). Check host and port in the settings; a proxy or a firewall may have answered in its place.',
         v('host'),
         v('detail'),
       ),
@@ -145,7 +145,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   hostKeyRevoked: {
     text: (t, v) =>
       t(
-        'Connection refused, nothing was sent: the key {1} of {0} is marked as revoked in {2}.',
+        'Connection refused, nothing was sent: the key {1} of {0} is marked as revoked in {2}. Somebody may use a stolen key. Ask the computer centre which key is right.',
         v('host'),
         v('fingerprint'),
         [v('file'), v('line')].filter(Boolean).join(':'),
@@ -155,7 +155,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   hostKeyUnknown: {
     text: (t, v) =>
       t(
-        'Connection refused, nothing was sent: nobody has remembered a key of {0}, and your ssh configuration (StrictHostKeyChecking yes) forbids new ones. It shows {1}.',
+        'Connection refused, nothing was sent: nobody has remembered a key of {0}, and your ssh configuration (StrictHostKeyChecking yes) forbids new ones. It shows {1}. Compare that with what the computer centre publishes. Only if it is the same, connect once with "ssh -o StrictHostKeyChecking=ask" in a terminal, which remembers the key.',
         v('host'),
         v('fingerprint'),
       ),
@@ -173,7 +173,7 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
   hostKeyUnchecked: {
     text: (t, v) =>
       t(
-        'Not connected: the key of {0} could not be checked ({1}). Nothing was sent.',
+        'Not connected: the key of {0} could not be checked ({1}). Nothing was sent. Make the files of known and revoked keys that your ssh configuration names readable as text, then connect again.',
         v('host'),
         v('detail'),
       ),
@@ -198,11 +198,21 @@ export const sshFailureWords: Readonly<Record<SshFailureReason, FailureWords>> =
     actions: ['tryAgain', 'showLog'],
   },
   channelRefused: {
-    text: (t, v) => t('{0} opens no further channel ({1}).', v('host'), v('detail')),
+    text: (t, v) =>
+      t(
+        '{0} opens no further channel ({1}). Close other connections of yours to it and try again. If it stays so, ask the computer centre whether your account may run commands there.',
+        v('host'),
+        v('detail'),
+      ),
     actions: ['showLog'],
   },
   sftpUnavailable: {
-    text: (t, v) => t('{0} offers no file transfer over SFTP ({1}).', v('host'), v('detail')),
+    text: (t, v) =>
+      t(
+        '{0} offers no file transfer over SFTP ({1}). Start-up files there that print something may break it. If they do not, choose another login node or ask the computer centre.',
+        v('host'),
+        v('detail'),
+      ),
     actions: ['showLog'],
   },
   outputTooLarge: {

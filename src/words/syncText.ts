@@ -4,7 +4,7 @@ import type { Rule } from '../sync/ignoreRules';
 import type { LocalFile } from '../sync/localTree';
 import type { Manifest } from '../sync/manifest';
 import type { HashedFile, KeptFile, SyncPlan } from '../sync/plan';
-import type { SyncNotes } from '../sync/upload';
+import type { SyncNotes, SyncSummary } from '../sync/upload';
 import { failureText } from './failureText';
 import type { Translate } from './translate';
 
@@ -39,6 +39,26 @@ export function notesText({ spared, normalised, purged }: SyncNotes, t: Translat
     sentences.push(
       t('These files had vanished from the machine, as old files do by rule of the site, and were sent again: {0}', few(purged, t)), // prettier-ignore
     );
+  return sentences;
+}
+
+/** One sentence for each reason why a sync left something other than what is here. */
+export function keptNotes(
+  { kept, skippedLinks }: Pick<SyncSummary, 'kept' | 'skippedLinks'>,
+  t: Translate,
+): string[] {
+  const reasons = new Set(kept.map(({ why }) => why));
+  const sentences = [...reasons].map((why) => {
+    const files = kept.filter((file) => file.why === why);
+    const copies = files.flatMap(({ copy }) => copy ?? []);
+    const text =
+      why === 'manyRemovals'
+        ? t('deleted here, but kept on the machine, where jobs still find it')
+        : keptText({ why, copy: few(copies, t) }, t);
+    return `${few(files.map(({ path }) => path), t)}: ${text}`; // prettier-ignore
+  });
+  if (skippedLinks.length > 0)
+    sentences.push(`${few(skippedLinks, t)}: ${t('a link that leads out of the folder or nowhere; it is not sent')}`); // prettier-ignore
   return sentences;
 }
 
@@ -150,12 +170,15 @@ function whyText(file: LocalFile | undefined, t: Translate): string {
   return t('taken in by {0}', text);
 }
 
-function keptText({ why, copy }: KeptFile, t: Translate): string {
+function keptText({ why, copy }: Pick<KeptFile, 'why' | 'copy'>, t: Translate): string {
   switch (why) {
     case 'changedRemotely':
       return t('changed on the machine; it stays as it is there');
     case 'bothChanged':
-      return t('changed on both sides; the one there is kept as {0}', copy ?? '');
+      return t(
+        'changed on both sides; the one here is sent, the one there is kept as {0}',
+        copy ?? '',
+      );
     case 'inTheWay':
       return t('a link or folder there has this name; the file here is not sent');
     case 'manyRemovals':

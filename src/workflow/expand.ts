@@ -4,7 +4,7 @@ import type { ResourceGroup } from '../pjm/resourceGroup';
 import type { JobRequest } from '../pjm/jobRequest';
 import { ranksOf } from './launchLine';
 import type { InferenceEntry, JobEntry, WorkEntry } from './loadWorkflow';
-import { baseName } from './paths';
+import { baseName, plainPath } from './paths';
 import type { Inference, JobSettings, WorkflowJob } from './workflow';
 
 /** What the settings say where neither file nor click says more. */
@@ -41,7 +41,8 @@ export function expandFile(
 }
 
 /** Undefined for a kind of file that nothing here can run. */
-export function workOfFile(path: string): WorkEntry | undefined {
+export function workOfFile(file: string): WorkEntry | undefined {
+  const path = plainPath(file);
   if (/\.jsonl$/i.test(path)) return { kind: 'inference', inference: { input: path } };
   if (/\.py$/i.test(path)) return { kind: 'python', script: path, arguments: [] };
   if (/\.(?:sh|bash|pjm)$/i.test(path)) return { kind: 'script', script: path };
@@ -62,11 +63,12 @@ function withWork(
 
 function fillInference(entry: InferenceEntry, base: Inference): Inference {
   const { maxNewTokens, temperature, topP, topK, seed, stop, ...rest } = entry;
-  const { generation, promptTemplate, ...others } = base;
+  const { generation, promptTemplate, input, ...others } = base;
   // A function makes the prompt in place of any template, so also of the one in the settings.
   const keepsTemplate = promptTemplate !== undefined && entry.promptFunction === undefined;
   return {
     ...others,
+    input: plainPath(input),
     ...(keepsTemplate && { promptTemplate }),
     ...rest,
     generation: {
@@ -78,6 +80,13 @@ function fillInference(entry: InferenceEntry, base: Inference): Inference {
       stop: stop ?? generation.stop,
     },
   };
+}
+
+/** The files of the folder that a job is about, which it cannot run without. */
+export function neededFiles(work: WorkEntry): readonly string[] {
+  if (work.kind !== 'inference') return [work.script];
+  const { input, promptFunction } = work.inference;
+  return [input, promptFunction?.replace(/:\w+$/, '')].filter((path) => path !== undefined);
 }
 
 /** What the job asks of PJM. Shared groups give quarter nodes, so `node=` stays away and `gpu=1` comes. */

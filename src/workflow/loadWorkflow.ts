@@ -1,7 +1,7 @@
 // The text of a `furo.yaml` -> its jobs, with every mistake at its line. Reads no file and never throws.
 import { isMap, isScalar, LineCounter, parseDocument, type Node, type YAMLMap } from 'yaml';
 import type { Parsed } from '../base/problem';
-import { isInsideFolder } from './paths';
+import { isInsideFolder, plainPath } from './paths';
 import type { Generation, Inference, JobSettings } from './workflow';
 import { inferenceFields, jobFields, pythonFields, workKeys } from './yamlFields';
 import { YamlReader, type WorkflowProblemCode } from './yamlReader';
@@ -105,7 +105,7 @@ function readWork(
       return undefined;
     }
     checkPath(reader, 'script', script, node);
-    return { kind, script };
+    return { kind, script: plainPath(script) };
   }
   const map = reader.map(kind, node);
   if (!map) return undefined;
@@ -120,7 +120,11 @@ function readWork(
   }
   checkPath(reader, 'script', script, nodeOf(map, 'script'));
   const given = fields.get('arguments');
-  return { kind, script, arguments: Array.isArray(given) ? (given as string[]) : [] };
+  return {
+    kind,
+    script: plainPath(script),
+    arguments: Array.isArray(given) ? (given as string[]) : [],
+  };
 }
 
 function readInference(reader: YamlReader, map: YAMLMap): InferenceEntry {
@@ -132,7 +136,11 @@ function readInference(reader: YamlReader, map: YAMLMap): InferenceEntry {
     checkPath(reader, 'promptFunction', promptFunction.replace(/:\w+$/, ''), node);
     if (map.has('promptTemplate')) reader.report('promptTwice', node);
   }
-  return inference;
+  return {
+    ...inference,
+    ...(input !== undefined && { input: plainPath(input) }),
+    ...(promptFunction !== undefined && { promptFunction: plainPath(promptFunction) }),
+  };
 }
 
 function nodeOf(map: YAMLMap, key: string): Node | null {

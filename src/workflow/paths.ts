@@ -14,6 +14,22 @@ export function isInsideFolder(path: string): boolean {
   return depth > 0;
 }
 
+/** A path inside the folder in its one spelling, as the folder lists it: `./a//b/../c` -> `a/c`. */
+export function plainPath(path: string): string {
+  if (!isInsideFolder(path)) return path;
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+/** A file of that name describes jobs; the usual one lies in the folder itself. */
+export function isWorkflowFile(path: string): boolean {
+  return /(?:^|\/)furo\.ya?ml$/.test(path);
+}
+
 /** File name without folder and extension: `data/questions.jsonl` -> `questions`. */
 export function baseName(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1);

@@ -164,6 +164,23 @@ it('previews and sends a folder without a job', async () => {
   expect((await furo('sync', '--preview')).stdout).toMatch(/^Unchanged \(2\)$/m);
 });
 
+it('names the copy of what was changed on both sides, and sends what is here', async () => {
+  await furo('sync');
+  const { remoteFolder } = bench.furo.endpoint;
+  const [project = ''] = readdirSync(remoteFolder).filter((name) => name.startsWith('project-'));
+  const there = join(remoteFolder, project);
+  writeFileSync(join(there, 'hello.sh'), script('echo theirs'));
+  bench.write('hello.sh', script('echo ours, longer'));
+  const { stdout, code } = await furo('run', 'hello.sh', '--detach');
+  const copy = readdirSync(there).find((name) => name.startsWith('hello.remote-')) ?? '';
+  expect(readFileSync(join(there, copy), 'utf8')).toContain('echo theirs');
+  expect(stdout).toContain(
+    `hello.sh: changed on both sides; the one here is sent, the one there is kept as ${copy}\n`,
+  );
+  expect(readFileSync(join(there, 'hello.sh'), 'utf8')).toContain('echo ours');
+  expect(code).toBe(0);
+});
+
 it('that was killed during pjsub is followed by one that finds the job', async () => {
   const called = join(bench.root, 'called');
   bench.wrapCommand('pjsub', [`touch ${called}; sleep 0.7`, 'exec $real "$@"']);

@@ -8,7 +8,7 @@ import { projectPlaces } from '../../src/jobs/places';
 import { remotePath } from '../../src/ssh/remote';
 import { syncProject } from '../../src/sync/upload';
 import type { WorkflowJob } from '../../src/workflow/workflow';
-import { Bench, inferenceOf, jobOf, script, type Window } from '../unit/jobs/bench';
+import { computer, Bench, inferenceOf, jobOf, script, type Window } from '../unit/jobs/bench';
 
 const interpreter = process.env['FURO_TEST_PYTHON'];
 const edits = process.env['FURO_SOAK'] ? 100 : 10;
@@ -66,7 +66,7 @@ function sha256(content: Buffer | string): string {
 
 function project(): string {
   const base = remotePath(bench.furo.endpoint.remoteFolder);
-  return projectPlaces(base, bench.workspace).project;
+  return projectPlaces(base, bench.workspace, computer).project;
 }
 
 /** Edits here and syncs, then edits on the machine in place. */

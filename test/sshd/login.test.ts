@@ -3,7 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import type { HostKeyQuestion, PassphraseAnswer, PassphraseQuestion } from '../../src/ssh/prompts';
+import type { SshConnection } from '../../src/ssh/connection';
+import type {
+  HostKeyQuestion,
+  KeyboardQuestions,
+  PassphraseAnswer,
+  PassphraseQuestion,
+} from '../../src/ssh/prompts';
 import { requires } from '../requirements';
 import { makeKey, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
 import { ClientSide, onlyPrompts } from './sshFixture';
@@ -136,7 +142,7 @@ describe('credentials', () => {
     const remote = side.connection({ identityFiles: [other], identityAgent });
     await expect(remote.connect()).rejects.toMatchObject({
       reason: 'authenticationFailed',
-      values: { tried: 1 },
+      values: { keys: 1, answers: 0 },
     });
   });
 
@@ -208,5 +214,37 @@ describe('credentials', () => {
     makeKey(key, '', type);
     writeFileSync(join(side.server.folder, 'authorized_keys'), publicKey(key));
     await side.connection({ identityFiles: [key] }).connect();
+  });
+});
+
+requires('sshd', 'root')('a code after the key', () => {
+  async function answering(
+    answer: (questions: KeyboardQuestions) => Promise<string[]>,
+    extraConfig: string[] = [],
+  ): Promise<{ remote: SshConnection; asked: KeyboardQuestions[] }> {
+    const side = await start({ code: '123456', extraConfig });
+    const asked: KeyboardQuestions[] = [];
+    const askKeyboard = (questions: KeyboardQuestions): Promise<string[]> => {
+      asked.push(questions);
+      return questions.prompts.length === 0 ? Promise.resolve([]) : answer(questions);
+    };
+    const prompts = onlyPrompts({ askKeyboard });
+    return { remote: side.connection({}, { prompts }), asked };
+  }
+
+  it('is asked for by the server, again after a wrong one, and lets in', async () => {
+    const codes = ['000000', '123456'];
+    const { remote, asked } = await answering(() => Promise.resolve([codes.shift() ?? '']));
+    expect((await remote.exec('echo in')).stdout).toBe('in\n');
+    const texts = asked.flatMap(({ prompts }) => prompts);
+    expect(texts).toEqual(Array(2).fill({ text: 'Password: ', echo: false }));
+    expect(codes).toEqual([]);
+  });
+
+  it('that comes after the server hung up is told as such, and nothing is tried again', async () => {
+    const never = (): Promise<never> => new Promise(() => undefined);
+    const { remote } = await answering(never, ['LoginGraceTime 1']);
+    await expect(remote.connect()).rejects.toMatchObject({ reason: 'answerTooLate' });
+    expect(remote.state).toEqual({ kind: 'blocked', reason: 'answerTooLate' });
   });
 });

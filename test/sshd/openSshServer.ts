@@ -14,7 +14,16 @@ export interface OpenSshServerOptions {
   readonly extraConfig?: readonly string[] | string;
   /** Modes of files count in sessions, as for every user of a real machine; root would pass over them. */
   readonly obeysModes?: boolean;
+  /** After the key this code is asked for (keyboard-interactive by PAM); needs root. */
+  readonly code?: string;
 }
+
+const CODE_LINES = [
+  'UsePAM yes',
+  'KbdInteractiveAuthentication yes',
+  'AuthenticationMethods publickey,keyboard-interactive',
+  'PermitRootLogin yes',
+];
 
 /** Takes from root what lets it read and write files against their modes (capabilities(7)). */
 const WITHOUT_OVERRIDE = ['--bounding-set', '--inh-caps'].map(
@@ -60,7 +69,8 @@ export async function startOpenSshServer(
   const logFile = join(folder, 'sshd.log');
   const daemon = ['/usr/sbin/sshd', '-D', '-f', join(folder, 'sshd_config'), '-E', logFile];
   const isBound = options.obeysModes === true && process.getuid?.() === 0;
-  const start = isBound ? ['setpriv', ...WITHOUT_OVERRIDE, ...daemon] : daemon;
+  const bound = isBound ? ['setpriv', ...WITHOUT_OVERRIDE, ...daemon] : daemon;
+  const start = options.code === undefined ? bound : [...withPam(folder, options.code), ...bound];
   const child = spawn(start[0] ?? '', start.slice(1), { stdio: 'ignore' });
   const log = (): string => readFileSync(logFile, { encoding: 'utf8', flag: 'a+' });
   await untilListening(port, child, log);
@@ -87,6 +97,21 @@ export async function startOpenSshServer(
   };
 }
 
+/** A mount of its own over /etc/pam.d, which nobody else sees and which ends with the process. */
+function withPam(folder: string, code: string): string[] {
+  const [check, rules] = [join(folder, 'check'), join(folder, 'pam.d')];
+  writeFileSync(check, `#!/bin/sh\n[ "$(tr -d '\\000')" = '${code}' ]\n`, { mode: 0o755 });
+  mkdirSync(rules);
+  const lines = [
+    `auth required pam_exec.so expose_authtok quiet ${check}`,
+    'auth required pam_permit.so',
+    'account required pam_permit.so',
+    'session required pam_permit.so',
+  ];
+  writeFileSync(join(rules, 'sshd'), `${lines.join('\n')}\n`);
+  return ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc/pam.d && exec "$@"', rules];
+}
+
 /** Makes an ed25519 key pair `file`, `file.pub`; with a passphrase the private half is encrypted. */
 export function makeKey(file: string, passphrase = '', type = 'ed25519'): void {
   execFileSync('ssh-keygen', ['-q', '-t', type, '-N', passphrase, '-a', '4', '-f', file]);
@@ -94,7 +119,8 @@ export function makeKey(file: string, passphrase = '', type = 'ed25519'): void {
 
 function renderConfig(folder: string, port: number, options: OpenSshServerOptions): string {
   const extra = options.extraConfig ?? [];
-  const first = typeof extra === 'string' ? [extra] : extra;
+  const code = options.code === undefined ? [] : CODE_LINES;
+  const first = [...(typeof extra === 'string' ? [extra] : extra), ...code];
   const hasSubsystem = first.some((line) => line.includes('Subsystem'));
   // A home of its own: what a developer's .bashrc does is none of a test's business. One line, as sshd keeps the first.
   const environment = Object.entries({ HOME: join(folder, 'home'), ...options.environment })

@@ -23,7 +23,7 @@ beforeEach(async () => {
   client = new ClientSide(await startOpenSshServer());
   remote = client.connection();
   local = join(client.folder, 'project');
-  places = projectPlaces(remotePath(join(client.server.folder, 'furo')), local);
+  places = projectPlaces(remotePath(join(client.server.folder, 'furo')), local, 'me');
   for (let n = 0; n < fileCount; n += 1) put(`d${String(n % 9)}/表 ${String(n)}.txt`, String(n));
   put('large.bin', large);
 });

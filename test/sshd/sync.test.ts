@@ -321,6 +321,7 @@ describe('downloadFolder', () => {
       files: 1,
       bytes: 2,
       skipped: [{ path: 'sub', why: 'linkInTheWay' }],
+      keptAside: [],
     });
     expect(fs.readFileSync(join(outside, 'secret'), 'utf8')).toBe('mine');
     expect(fs.readdirSync(outside)).toEqual(['secret']);

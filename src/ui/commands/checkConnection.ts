@@ -6,6 +6,7 @@ import { stepTitle } from '../../words/checkWords';
 import type { CheckProgress } from '../../words/checkText';
 import type { CheckDocument } from '../checkDocument';
 import type { Machines } from '../machines';
+import { withProgress } from '../messages';
 import { chooseHost } from './chooseHost';
 
 export async function checkConnection(machines: Machines, document: CheckDocument): Promise<void> {
@@ -20,7 +21,7 @@ export async function checkConnection(machines: Machines, document: CheckDocumen
     title: vscode.l10n.t('Checking the connection'),
     cancellable: true,
   };
-  await vscode.window.withProgress(options, async (progress, token) => {
+  await withProgress(options, async (progress, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => {
       abort.abort();

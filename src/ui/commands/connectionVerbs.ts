@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { KeyRing } from '../../ssh/keyRing';
 import type { Machines } from '../machines';
+import { showInformation, withProgress } from '../messages';
 import { chooseHost } from './chooseHost';
 
 export async function connect(machines: Machines): Promise<void> {
@@ -16,7 +17,7 @@ export async function connect(machines: Machines): Promise<void> {
 /** Kept passphrases are deleted, and the next login asks again. A connection that stands stays. */
 export async function forgetSecrets(keyRing: Pick<KeyRing, 'forget'>): Promise<void> {
   await keyRing.forget();
-  void vscode.window.showInformationMessage(vscode.l10n.t('Stored passphrases are forgotten.'));
+  void showInformation(vscode.l10n.t('Stored passphrases are forgotten.'));
 }
 
 /** Lets go of what there is and makes a new connection now; one that comes back by itself goes on doing so. */
@@ -29,7 +30,7 @@ export async function reconnect(machines: Machines): Promise<void> {
 }
 
 function withCancel<T>(title: string, run: (signal: AbortSignal) => Promise<T>): Thenable<T> {
-  return vscode.window.withProgress(
+  return withProgress(
     { location: vscode.ProgressLocation.Notification, title, cancellable: true },
     (_progress, token) => {
       const abort = new AbortController();

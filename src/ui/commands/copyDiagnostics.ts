@@ -9,6 +9,7 @@ import { defaultSettings } from '../../settings';
 import type { CheckDocument } from '../checkDocument';
 import { liveSettings } from '../liveSettings';
 import type { Machines } from '../machines';
+import { showInformation } from '../messages';
 
 export interface DiagnosticsParts {
   readonly machines: Machines;
@@ -40,7 +41,7 @@ async function offerToRead(text: string): Promise<void> {
   const t = vscode.l10n.t;
   const read = t('Read It');
   const told = t('The diagnostics are on the clipboard, without names, paths and addresses. Read them before you send them.'); // prettier-ignore
-  if ((await vscode.window.showInformationMessage(told, read)) !== read) return;
+  if ((await showInformation(told, read)) !== read) return;
   const options = { language: 'markdown', content: text };
   await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(options));
 }

@@ -5,6 +5,7 @@ import type { JobStore } from '../../jobs/jobStore';
 import type { JobOutput } from '../jobOutput';
 import type { Machines } from '../machines';
 import type { ResultsPanels } from '../results/resultsPanels';
+import { showWarning, withProgress } from '../messages';
 
 export interface JobVerbParts {
   readonly machines: Machines;
@@ -18,14 +19,14 @@ export async function cancelJob({ machines }: JobVerbParts, job: Job): Promise<v
   const yes = { title: t('Cancel Job') };
   // The editor's own button is called Cancel, too.
   const no = { title: t('Keep Job'), isCloseAffordance: true };
-  const chosen = await vscode.window.showWarningMessage(
+  const chosen = await showWarning(
     t('Cancel the job {0} ({1})?', job.name, job.pjmId ?? '-'),
     { modal: true, detail: t('PJM ends it. Answers that are already written are kept.') },
     yes,
     no,
   );
   if (chosen !== yes) return;
-  await vscode.window.withProgress({ location: { viewId: 'furo.jobs' } }, () =>
+  await withProgress({ location: { viewId: 'furo.jobs' } }, () =>
     machines.machine.center.cancel(job.id),
   );
 }
@@ -40,7 +41,7 @@ export async function openResults(parts: JobVerbParts, job: Job): Promise<void> 
   const isStale = job.resultsFolder === undefined || job.phase.kind !== 'finished';
   if (isStale) {
     const title = vscode.l10n.t('Bringing the results of {0}', job.name);
-    await vscode.window.withProgress(
+    await withProgress(
       { location: vscode.ProgressLocation.Notification, title, cancellable: true },
       async (_progress, token) => {
         const abort = new AbortController();
@@ -63,7 +64,7 @@ export async function copyJobId(job: Job): Promise<void> {
 export async function removeFromList({ store, output }: JobVerbParts, job: Job): Promise<void> {
   if (job.phase.kind !== 'finished') {
     const yes = vscode.l10n.t('Remove from List');
-    const chosen = await vscode.window.showWarningMessage(
+    const chosen = await showWarning(
       vscode.l10n.t(
         '{0} has not ended. It goes on running on the machine, but is no longer followed here.',
         job.name,

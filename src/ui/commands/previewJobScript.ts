@@ -30,6 +30,9 @@ async function scriptText(
   const { work, settings } = job;
   if (work.kind === 'script')
     return readFile(vscode.Uri.joinPath(file.folder.uri, work.script).fsPath, 'utf8');
-  const launch = previewPlaces(machines.connection.remoteFolder, file.folder.uri.fsPath, job.name);
+  const launch = previewPlaces(machines.connection.remoteFolder, file.folder.uri.fsPath, {
+    jobName: job.name,
+    computer: machines.computer(),
+  });
   return renderScript(requestOf(job, findGroup(settings.resourceGroup)), renderBody(job, launch));
 }

@@ -7,12 +7,13 @@ import type { JobCenter } from '../../jobs/jobCenter';
 import { resolveRemoteFolder } from '../../jobs/remoteFolder';
 import type { SubmitPlan, SubmitStep } from '../../jobs/submit';
 import type { JobSettings, WorkflowJob } from '../../workflow/workflow';
-import { few, notesText, sizeText } from '../../words/syncText';
+import { few, keptNotes, notesText, sizeText } from '../../words/syncText';
 import { chooseResources, chooseWork, clickedFile } from '../chooseWork';
 import { uiFailure } from '../failures';
 import type { JobOutput } from '../jobOutput';
 import { liveSettings } from '../liveSettings';
 import type { Machines } from '../machines';
+import { showInformation, showWarning, withProgress } from '../messages';
 import { askAboutFailure } from '../showFailure';
 import { newWorkflow } from './newWorkflow';
 
@@ -85,7 +86,7 @@ export function prepareThere<T>(
     title,
     cancellable: true,
   };
-  return vscode.window.withProgress(options, async (progress, token) => {
+  return withProgress(options, async (progress, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => {
       abort.abort();
@@ -110,7 +111,7 @@ export function prepareThere<T>(
 async function confirmRemovals(paths: readonly string[], folder: vscode.Uri): Promise<boolean> {
   const remove = vscode.l10n.t('Remove Them There');
   const keep = vscode.l10n.t('Keep Them There');
-  const chosen = await vscode.window.showWarningMessage(
+  const chosen = await showWarning(
     vscode.l10n.t('Remove {0} files from the machine?', paths.length),
     {
       modal: true,
@@ -140,17 +141,11 @@ function stepReporter(
   let percent = 0;
   return (step) => {
     if (step.kind === 'kept') {
-      void vscode.window.showWarningMessage(
-        vscode.l10n.t(
-          'Not sent as they are here (changed on the machine, or links): {0}',
-          step.paths.join(', '),
-        ),
-      );
+      for (const sentence of keptNotes(step.summary, vscode.l10n.t)) void showWarning(sentence);
       return;
     }
     if (step.kind === 'notes') {
-      for (const sentence of notesText(step.notes, vscode.l10n.t))
-        void vscode.window.showInformationMessage(sentence);
+      for (const sentence of notesText(step.notes, vscode.l10n.t)) void showInformation(sentence);
       return;
     }
     if (step.kind !== 'sync') {

@@ -15,6 +15,7 @@ import { resolveRemoteFolder } from '../../jobs/remoteFolder';
 import { environmentProblemsText, environmentText } from '../../words/environmentWords';
 import { liveSettings } from '../liveSettings';
 import type { Machines } from '../machines';
+import { showInformation, showWarning, withProgress } from '../messages';
 
 export interface SetUpParts {
   readonly machines: Machines;
@@ -34,7 +35,7 @@ export async function setUpEnvironment(parts: SetUpParts): Promise<void> {
   const title = t('Setting up the environment {0}', name);
   const { report, aside } = await withSetup(parts, { name, title }, makeEnvironment);
   const kept = aside === undefined ? '' : ` ${t('The one that was there before is now {0}.', aside)}`; // prettier-ignore
-  void vscode.window.showInformationMessage(environmentText(name, report, t) + kept);
+  void showInformation(environmentText(name, report, t) + kept);
 }
 
 /** Tells what was found; a good environment is made anew only on request, a wrong one after a click on Repair. */
@@ -47,7 +48,7 @@ async function wantsToMake(name: string, look: EnvironmentLook): Promise<boolean
     case 'good': {
       const anew = t('Make Anew');
       const text = environmentText(name, look.report, t);
-      return (await vscode.window.showInformationMessage(text, anew)) === anew;
+      return (await showInformation(text, anew)) === anew;
     }
     case 'wrong': {
       const repair = t('Repair');
@@ -56,7 +57,7 @@ async function wantsToMake(name: string, look: EnvironmentLook): Promise<boolean
         name,
         environmentProblemsText(look.report.problems, t),
       );
-      return (await vscode.window.showWarningMessage(text, repair)) === repair;
+      return (await showWarning(text, repair)) === repair;
     }
   }
 }
@@ -69,7 +70,7 @@ function withSetup<T>(
 ): Thenable<T> {
   const { machine, connection } = machines;
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-  return vscode.window.withProgress(options, async (progress, token) => {
+  return withProgress(options, async (progress, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => {
       abort.abort();

@@ -5,8 +5,8 @@ import type { Problem, Severity, TextRange } from '../../base/problem';
 import { furoGroups } from '../../pjm/furo';
 import { validateScript } from '../../pjm/validate';
 import { loadWorkflow } from '../../workflow/loadWorkflow';
+import { isWorkflowFile } from '../../workflow/paths';
 import { problemText } from '../../words/problemText';
-import { isWorkflowFile } from '../chooseWork';
 
 /** Long enough not to flicker while a word is typed. */
 const typingPauseMs = 250;

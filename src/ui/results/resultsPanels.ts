@@ -18,6 +18,7 @@ import {
   type ToView,
 } from '../../webview/protocol';
 import { parseResults, type ResultRows } from '../../webview/rows';
+import { showInformation } from '../messages';
 import { resultLabels } from './labels';
 
 const viewType = 'furo.results';
@@ -192,7 +193,5 @@ async function exportCsv({ job, file, results }: Shown, ids: readonly string[]):
   const byId = new Map(results.rows.map((row) => [row.id, row]));
   const rows = ids.flatMap((id) => byId.get(id) ?? []);
   await writeFile(target.fsPath, renderCsv(rows));
-  void vscode.window.showInformationMessage(
-    vscode.l10n.t('{0} rows written to {1}', rows.length, target.fsPath),
-  );
+  void showInformation(vscode.l10n.t('{0} rows written to {1}', rows.length, target.fsPath));
 }

@@ -1,5 +1,13 @@
 // Everything a person can get wrong, and a machine in trouble: the reason, its English sentence, and nothing left behind.
-import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isFailure, type Failure } from '../../../src/base/failure';
@@ -129,6 +137,49 @@ describe('before anything is sent', () => {
     const job = jobOf('gone', { kind: 'python', script: 'gone.py', arguments: [] });
     expect(await refused('program not there', job)).toMatchObject({ reason: 'inputNotFound' });
     untouched();
+  });
+});
+
+describe('the file of a job that the sync cannot send', () => {
+  const there = () => {
+    const { remoteFolder } = bench.furo.endpoint;
+    const [name = ''] = readdirSync(remoteFolder).filter((one) => one.startsWith('project-'));
+    return join(remoteFolder, name);
+  };
+
+  it('was edited on the machine, or has a link in its way there', async () => {
+    await worksNow(tool());
+    const window = bench.window({ memory: emptyMemory() });
+    const file = join(there(), 'tool.py');
+    writeFileSync(file, 'print("edited there")\n');
+    const edited = await failureOf('edited there', () => window.submit(tool()));
+    expect(edited).toMatchObject({ reason: 'inputChangedThere', values: { there: file } });
+    rmSync(file);
+    symlinkSync('hello.sh', file);
+    const blocked = await failureOf('link there', () => window.submit(tool()));
+    expect(blocked).toMatchObject({ reason: 'inputBlockedThere', values: { there: file } });
+    expect(bench.takenJobs).toBe(1);
+    // As the sentences say.
+    rmSync(file);
+    await worksNow(tool());
+  });
+
+  it('lies in a circle of links, or goes away meanwhile', async () => {
+    symlinkSync('.', join(bench.workspace, 'loop'));
+    const looped = jobOf('loop', { kind: 'python', script: 'loop/tool.py', arguments: [] });
+    const outside = await refused('circle of links', looped);
+    expect(outside).toMatchObject({ reason: 'inputOutside', values: { path: 'loop/tool.py' } });
+    const gone = bench.window().center.submit({
+      job: tool(),
+      workspaceFolder: bench.workspace,
+      remoteFolder: remotePath(bench.furo.endpoint.remoteFolder),
+      exclude: [],
+      onStep: ({ kind }) => {
+        if (kind === 'connecting') rmSync(join(bench.workspace, 'tool.py'));
+      },
+    });
+    await expect(gone).rejects.toMatchObject({ reason: 'localFileChanged' });
+    expect(bench.takenJobs).toBe(0);
   });
 });
 
@@ -321,19 +372,22 @@ it('says all of it in English', () => {
     {
       "PJM daemon not present": "pjsub refused the job. It says: [ERR.] PJM 0090 pjsub PJM daemon is not present.",
       "a list on line 2": "in.jsonl, line 2 is not a JSON object: array. Nothing was sent.",
+      "circle of links": "loop/tool.py is not a file inside this folder: the path, or a link in it, leads out of the folder, in a circle or nowhere. Nothing was submitted. Use a file inside the folder, with a path such as data/questions.jsonl.",
       "dangerous host": ""-oProxyCommand=touch /tmp/x" cannot be used as host of the connection. Check the connection settings.",
       "disk full": "No space is left for ROOT/data/group1/researcher/project-HASH/.furo/runs/tool-HASH/job.sh on the machine (disk or quota). Files that were there before are untouched. Free some space and try again.",
       "disk full in pjsub": "pjsub refused the job. It says: [ERR.] PJM 0028 pjsub File creation failed: ROOT/data/group1/researcher/project-HASH/.furo/runs/hello-HASH/src/.d0001996122.",
       "duplicate ids": "in.jsonl, line 4 has the id "a", as line 1 has. Nothing was sent. Give each record an id of its own.",
+      "edited there": "Nothing was submitted: tool.py was changed on the machine and not here, so it stays there as it is (ROOT/data/group1/researcher/project-HASH/tool.py). To use it, copy it here; to use the one here, remove the one there. Then try again.",
       "elapse over the limit": "pjsub refused the job. It says: [ERR.] PJM 0057 pjsub elapse=9999999 is greater than the upper limit (604800).",
       "empty input": "in.jsonl holds no record. Nothing was sent. Write one JSON object on each line.",
       "host key changed": "Connection refused, nothing was sent: the key of 127.0.0.1 is not the one that is remembered in ROOT/client/known_hosts:1. Its fingerprint is now SHA256:X. Somebody may be in between, or the machine was set up anew. Ask the computer centre. To see the remembered key: ssh-keygen -l -F "[127.0.0.1]:PORT" -f "ROOT/client/known_hosts". Only if the new key is right, remove the old one with ssh-keygen -R "[127.0.0.1]:PORT" -f "ROOT/client/known_hosts" and connect again.",
       "input not there": "The file in.jsonl is not in this folder. Nothing was sent.",
-      "key file not there": "The key file ROOT/client/nothing cannot be read (ENOENT: no such file or directory, open 'ROOT/client/nothing').",
-      "key file without a key": "The key file ROOT/client/nothing cannot be read (Unsupported key format).",
+      "key file not there": "The key file ROOT/client/nothing cannot be read (ENOENT: no such file or directory, open 'ROOT/client/nothing'). Choose a private key in the settings, one that you may read, or make one with ssh-keygen -t ed25519.",
+      "key file without a key": "The key file ROOT/client/nothing cannot be read (Unsupported key format). Choose a private key in the settings, one that you may read, or make one with ssh-keygen -t ed25519.",
+      "link there": "Nothing was submitted: tool.py was not sent, because a link or a folder on the machine has its name (ROOT/data/group1/researcher/project-HASH/tool.py). Remove or rename that one and try again.",
       "malformed line 17": "in.jsonl, line 17 is not a JSON object: Unexpected end of JSON input. Nothing was sent.",
-      "no SFTP": "127.0.0.1 offers no file transfer over SFTP (Unable to start subsystem: sftp).",
-      "no commands": "127.0.0.1 opens no further channel (Unable to exec).",
+      "no SFTP": "127.0.0.1 offers no file transfer over SFTP (Unable to start subsystem: sftp). Start-up files there that print something may break it. If they do not, choose another login node or ask the computer centre.",
+      "no commands": "127.0.0.1 opens no further channel (Unable to exec). Close other connections of yours to it and try again. If it stays so, ask the computer centre whether your account may run commands there.",
       "only blank lines": "in.jsonl holds no record. Nothing was sent. Write one JSON object on each line.",
       "pjsub missing": "There is no pjsub on the machine (PATH there: ROOT/bin:/usr/bin:/bin). Is the host a login node of Furo Type II?",
       "program not there": "The file gone.py is not in this folder. Nothing was sent.",
@@ -344,7 +398,7 @@ it('says all of it in English', () => {
       "unknown host key": "Not connected: you did not accept the key of 127.0.0.1 (SHA256:X). Nothing was sent.",
       "unknown resource group": "pjsub refused the job. It says: [ERR.] PJM 0058 pjsub rscgrp=cx-nowhere does not exist.",
       "wrong host": "There is no machine named no-such-machine.invalid. Check the host in the settings and your network.",
-      "wrong key": "127.0.0.1 did not accept the login of researcher. Keys tried: 1. Check user and key file in the settings; the public key has to be registered in the HPC portal.",
+      "wrong key": "127.0.0.1 did not accept the login of researcher. Keys tried: 1; codes and passwords: 0. Check user and key file in the settings; the public key has to be registered in the HPC portal.",
       "wrong port": "127.0.0.1 does not accept connections on port 1. Check host and port in the settings.",
     }
   `);

@@ -34,6 +34,9 @@ export const quickScheduling = {
   killDelayMs: 300,
 };
 
+/** What the simulated clients take for the name of their computer. */
+export const computer = 'a computer';
+
 export const runtimeFolder = join(import.meta.dirname, '../../../python-runtime');
 
 /** Values as a Memento keeps them: copies, so that nobody shares objects with what was kept. */
@@ -207,6 +210,7 @@ function openWindow(bench: Bench, options: WindowOptions): Window {
       store,
       prompts: { ...refusingPrompts, ...options.prompts },
       trustFile: options.trustFile ?? bench.trustFile,
+      computer,
       localRuntime: runtimeFolder,
       pollSeconds: () => 0.2,
       clock: systemClock,

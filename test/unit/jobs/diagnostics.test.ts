@@ -11,7 +11,7 @@ import { RecentLog } from '../../../src/jobs/recentLog';
 import { redactor } from '../../../src/jobs/redact';
 import { StateHistory } from '../../../src/jobs/stateHistory';
 import { defaultSettings } from '../../../src/settings';
-import { Bench, jobOf, script } from './bench';
+import { Bench, inferenceOf, jobOf, script } from './bench';
 
 const usualHost = defaultSettings.connection.host;
 const passphrase = 'canary-passphrase-7421';
@@ -59,11 +59,16 @@ describe('a window that did everything', () => {
     bench.write('canary-script.sh', script('echo canary-output'));
     const work = { kind: 'script', script: 'canary-script.sh' } as const;
     const job = await window.submit(jobOf('canary-job', work));
-    await window.ended(job.id);
+    const ended = await window.ended(job.id);
+    const { work: asked } = jobOf('canary', inferenceOf('canary-in.jsonl'));
+    if (asked.kind !== 'inference') throw new Error('no inference');
+    const inference = { ...asked.inference, promptFunction: 'canary-prompts.py:build' };
+    const other = jobOf('canary-job', { kind: 'inference', inference });
     bench.furo.faults.cutConnections();
     const log = new RecentLog(silentLogger);
     for (const line of window.log) log.info(line);
     log.error(new Error(`cannot read ${bench.workspace}/canary-script.sh as ${connection.user}`));
+    log.warn('sync: canary-prompts.py: changedRemotely');
     log.warn(`passphrase of ${keyFile} refused`, { file: `${homedir()}/.ssh/canary` });
     const text = diagnosticsText(
       facts({
@@ -72,7 +77,7 @@ describe('a window that did everything', () => {
         folders: [bench.workspace],
         states: history.past,
         check,
-        jobs: window.store.all,
+        jobs: [...window.store.all, { ...ended, workflow: other }],
         log: log.lines,
       }),
     );
@@ -89,7 +94,7 @@ describe('a window that did everything', () => {
     expect(found).toEqual([]);
     expect(text).not.toMatch(/SHA256:/);
     // It still tells what happened.
-    for (const part of ['login: ok (loggedIn)', 'finished (succeeded): 1', ' connected', '<user>'])
+    for (const part of ['login: ok (loggedIn)', 'finished (succeeded): 2', ' connected', '<user>'])
       expect(text).toContain(part);
     expect(text.length).toBeGreaterThan(800);
   });

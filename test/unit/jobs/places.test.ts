@@ -6,13 +6,14 @@ import {
   projectPlaces,
   resultsFolder,
   runFolder,
+  withSmallDrive,
 } from '../../../src/jobs/places';
 import { remotePath } from '../../../src/ssh/remote';
 import type { Inference } from '../../../src/workflow/workflow';
 import { inferenceOf } from './bench';
 
 const remote = remotePath('/data/group1/u/furo');
-const places = projectPlaces(remote, '/home/me/my project');
+const places = projectPlaces(remote, '/home/me/my project', 'mine');
 
 function inference(changes: Partial<Inference> = {}): Inference {
   const work = inferenceOf('in.jsonl');
@@ -23,10 +24,12 @@ function inference(changes: Partial<Inference> = {}): Inference {
 describe('places', () => {
   it('keeps projects of the same name apart, and finds the same one again', () => {
     expect(places.project).toMatch(/^\/data\/group1\/u\/furo\/my_project-[0-9a-f]{8}$/);
-    expect(projectPlaces(remote, '/home/me/my project/').project).toBe(places.project);
-    expect(projectPlaces(remote, '/home/you/my project').project).not.toBe(places.project);
-    expect(projectPlaces(remote, '/home/me/推論').project).toMatch(/\/_-[0-9a-f]{8}$/);
-    expect(projectPlaces(remote, '/').project).toMatch(/\/project-[0-9a-f]{8}$/);
+    expect(projectPlaces(remote, '/home/me/my project/', 'mine').project).toBe(places.project);
+    expect(projectPlaces(remote, '/home/you/my project', 'mine').project).not.toBe(places.project);
+    expect(projectPlaces(remote, '/home/me/推論', 'mine').project).toMatch(/\/_-[0-9a-f]{8}$/);
+    expect(projectPlaces(remote, '/', 'mine').project).toMatch(/\/project-[0-9a-f]{8}$/);
+    expect(projectPlaces(remote, '/home/me/my project', 'yours').project).not.toBe(places.project);
+    expect(['C:\\a', 'c:\\a', '/C:/a'].map(withSmallDrive)).toEqual(['c:\\a', 'c:\\a', '/C:/a']);
   });
 
   it('puts everything of its own below .furo', () => {

@@ -12,7 +12,7 @@ import {
 } from '../../../src/jobs/runtimePlan';
 import { projectPlaces } from '../../../src/jobs/places';
 import { remotePath } from '../../../src/ssh/remote';
-import { Bench, inferenceOf, jobOf, type Window } from './bench';
+import { computer, Bench, inferenceOf, jobOf, type Window } from './bench';
 
 const plan70B = {
   version: 1,
@@ -259,7 +259,7 @@ describe('a submission', () => {
     expect(existsSync(join(bench.root, 'asked'))).toBe(false);
   });
 
-  it('is not needed to see the plan: text of the runtime, job file beside the runs, no job', async () => {
+  it('is not needed to see the plan: text of the runtime, needed files sent, no job', async () => {
     planBy('echo "Plan of $4"', 'exit 1');
     const options = {
       workspaceFolder: bench.workspace,
@@ -267,12 +267,21 @@ describe('a submission', () => {
       exclude: [],
     };
     const file = join(
-      projectPlaces(options.remoteFolder, bench.workspace).own,
+      projectPlaces(options.remoteFolder, bench.workspace, computer).own,
       'plans/answer.json',
     );
     expect(await window.center.planText({ job: answer, ...options })).toBe(`Plan of ${file}\n`);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ model: 'Org/Model' });
     expect(bench.takenJobs).toBe(0);
+    if (answer.work.kind !== 'inference') throw new Error('no inference');
+    bench.write('.gitignore', '*.py\n');
+    bench.write('lib/prompts.py', 'def build(record): return record["prompt"]\n');
+    const inference = { ...answer.work.inference, promptFunction: 'lib/prompts.py:build' };
+    await window.center.planText({
+      job: { ...answer, work: { kind: 'inference', inference } },
+      ...options,
+    });
+    expect(existsSync(join(file, '../../../lib/prompts.py'))).toBe(true);
     const script = jobOf('hello', { kind: 'python', script: 'hello.py', arguments: [] });
     await expect(window.center.planText({ job: script, ...options })).rejects.toMatchObject({
       reason: 'planOnlyForInference',

@@ -8,7 +8,7 @@ import { PjmQueue } from '../../../src/jobs/pjmQueue';
 import { projectPlaces } from '../../../src/jobs/places';
 import type { Submission } from '../../../src/jobs/queue';
 import { remotePath } from '../../../src/ssh/remote';
-import { Bench, jobOf, script, until, type Window } from './bench';
+import { Bench, computer, jobOf, script, until, type Window } from './bench';
 
 let bench: Bench;
 let window: Window;
@@ -249,6 +249,7 @@ describe('a person who cancels', () => {
     const { project } = projectPlaces(
       remotePath(bench.furo.endpoint.remoteFolder),
       bench.workspace,
+      computer,
     );
     for (const folder of [project, String(ended.files?.submitFolder)]) {
       const names = readdirSync(join(folder, 'data'));

@@ -1,5 +1,5 @@
 // Fails closed: whatever answers the question about an unknown key, a hostile server sees no attempt to log in.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { systemClock } from '../../../src/base/clock';
 import { silentLogger } from '../../../src/base/log';
 import { SshConnection } from '../../../src/ssh/connection';
 import type { Endpoint } from '../../../src/ssh/endpoint';
+import type { HostKeyQuestion } from '../../../src/ssh/prompts';
 import { makeKeyText } from './loginNode';
 
 interface FakeServer {
@@ -95,7 +96,7 @@ function endpoint(server: FakeServer, more: Partial<Endpoint> = {}): Endpoint {
   };
 }
 
-type Answer = () => unknown;
+type Answer = (question: HostKeyQuestion) => unknown;
 
 function open(target: Endpoint, answer: Answer): { remote: SshConnection; asked: () => number } {
   let asked = 0;
@@ -103,9 +104,9 @@ function open(target: Endpoint, answer: Answer): { remote: SshConnection; asked:
     endpoint: target,
     trustFile: join(folder, 'trusted'),
     prompts: {
-      confirmHostKey: () => {
+      confirmHostKey: (question) => {
         asked += 1;
-        return answer() as Promise<boolean>;
+        return answer(question) as Promise<boolean>;
       },
       askPassphrase: () => Promise.reject(new Error('not expected')),
       askPassword: () => Promise.reject(new Error('not expected')),
@@ -215,6 +216,7 @@ describe.each(Object.keys(ways))('%s', (name) => {
     sayYes(true);
     await new Promise((done) => setTimeout(done, 100));
     expect(hostile.logins).toEqual([]);
+    expect(existsSync(join(folder, 'trusted'))).toBe(false);
   });
 
   it('is logged in to after a yes, so that the silence above says something', async () => {
@@ -237,6 +239,26 @@ it('is not asked about a key that is forgotten while nobody waits for the connec
   expect([asked(), server.connections, server.logins.length]).toEqual([1, 2, before]);
   await remote.connect();
   expect(asked()).toBe(2);
+});
+
+it('of another type than the remembered one is no first contact: the question says where that is', async () => {
+  const server = await start();
+  const known = join(folder, 'known');
+  const name = `[127.0.0.1]:${String(server.port)}`;
+  const other = utils.generateKeyPairSync('ecdsa', { bits: 256 }).public;
+  writeFileSync(known, `# first\n${name} ${other}\n`);
+  const questions: HostKeyQuestion[] = [];
+  for (const knownHostsFiles of [[known], []]) {
+    const { remote } = open(endpoint(server, { knownHostsFiles }), (question) => {
+      questions.push(question);
+      return false;
+    });
+    await expect(remote.connect()).rejects.toMatchObject({ reason: 'hostKeyRejected' });
+  }
+  expect(questions.map((question) => question.known)).toEqual([
+    { file: known, line: 2 },
+    undefined,
+  ]);
 });
 
 describe('the ssh configuration', () => {

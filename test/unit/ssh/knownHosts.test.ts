@@ -1,7 +1,7 @@
 // Host lookups in generated known_hosts files, with `ssh-keygen -F` as the judge, and the verdicts that follow.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -14,6 +14,7 @@ import {
   matchesHost,
   parseKnownHosts,
   parseRevokedKeys,
+  rememberHostLine,
 } from '../../../src/ssh/knownHosts';
 
 const isSoak = process.env['FURO_SOAK'] !== undefined;
@@ -221,4 +222,19 @@ describe('a list of revoked keys', () => {
     const text = Buffer.from(`${keys[0] ?? ''}\nnonsense\n`);
     expect(() => parseRevokedKeys(text, 'r')).toThrow('r line 2 is not a public key');
   });
+});
+
+it('a line is remembered once, beside the others, where nobody else may write', async () => {
+  const file = join(folder, 'own', 'trusted');
+  const before = process.umask(0);
+  try {
+    for (const line of ['a ssh-ed25519 A', 'b ssh-ed25519 B', 'a ssh-ed25519 A'])
+      await rememberHostLine(file, line);
+  } finally {
+    process.umask(before);
+  }
+  expect(readFileSync(file, 'utf8')).toBe('a ssh-ed25519 A\nb ssh-ed25519 B\n');
+  expect(readdirSync(join(folder, 'own'))).toEqual(['trusted']);
+  const modes = [file, join(folder, 'own')].map((path) => statSync(path).mode & 0o777);
+  expect(modes).toEqual([0o600, 0o700]);
 });

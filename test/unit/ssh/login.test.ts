@@ -1,11 +1,16 @@
 // The order and the limits of a login, against an in-process ssh2 server that plays the login node.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import type { AuthContext } from 'ssh2';
+import { utils, type AuthContext, type ParsedKey } from 'ssh2';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { silentLogger } from '../../../src/base/log';
+import type { Endpoint } from '../../../src/ssh/endpoint';
+import { LoginBudget } from '../../../src/ssh/loginBudget';
 import type { KeyboardQuestions, PasswordQuestion } from '../../../src/ssh/prompts';
 import { LoginNode, makeKeyText } from './loginNode';
+import { ManualClock } from './manualClock';
 
 let node: LoginNode;
 
@@ -67,7 +72,10 @@ describe('a second factor', () => {
     node = await LoginNode.start(keyThenCode);
     const askKeyboard = codes('000000');
     const connection = node.connection({ askKeyboard });
-    await expect(connection.connect()).rejects.toMatchObject({ reason: 'authenticationFailed' });
+    await expect(connection.connect()).rejects.toMatchObject({
+      reason: 'authenticationFailed',
+      values: { keys: 1, answers: 3 },
+    });
     expect(askKeyboard).toHaveBeenCalledTimes(3);
     await expect(connection.exec('true')).rejects.toMatchObject({ reason: 'authenticationFailed' });
     expect(node.connections).toBe(1);
@@ -125,7 +133,200 @@ describe('a second factor', () => {
   });
 });
 
+describe('an answer that comes too late', () => {
+  const never = (): Promise<never> => new Promise(() => undefined);
+
+  it.each([
+    ['a code', keyThenCode, 'askKeyboard'],
+    ['a password', byPassword('x'), 'askPassword'],
+  ])('is told as such when the server hangs up before it: %s', async (_, way, name) => {
+    node = await LoginNode.start(way);
+    const ask = (): Promise<never> => {
+      node.cut();
+      return never();
+    };
+    const connection = node.connection({ [name]: ask });
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'answerTooLate' });
+    expect(connection.state).toEqual({ kind: 'blocked', reason: 'answerTooLate' });
+  });
+
+  it('is told as such when the server says goodbye', async () => {
+    node = await LoginNode.start((context, client) => {
+      if (context.method !== 'keyboard-interactive') keyThenCode(context);
+      else {
+        context.prompt([{ prompt: 'Code: ' }], () => undefined);
+        const { _protocol } = client as unknown as {
+          _protocol: { disconnect(reason: number): void };
+        };
+        _protocol.disconnect(2);
+      }
+    });
+    const connection = node.connection({ askKeyboard: never });
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'answerTooLate' });
+  });
+});
+
+describe('an agent', () => {
+  /** Lists the key of the node; signs, refuses, or says nothing at all. */
+  let mode: 'sign' | 'refuse' | 'hang';
+  let agent: Server | undefined;
+
+  afterEach(() => agent?.close());
+
+  async function startAgent(): Promise<Partial<Endpoint>> {
+    const key = utils.parseKey(readFileSync(node.keyFile)) as ParsedKey;
+    const packet = (type: number, ...parts: readonly (Buffer | number)[]): Buffer => {
+      const body = parts.flatMap((part) => typeof part === 'number' ? [uint32(part)] : [uint32(part.length), part]); // prettier-ignore
+      const content = Buffer.concat([Buffer.from([type]), ...body]);
+      return Buffer.concat([uint32(content.length), content]);
+    };
+    agent = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (request) => {
+        const blob = key.getPublicSSH();
+        if (request[4] === 11) socket.write(packet(12, 1, blob, Buffer.from('comment')));
+        else if (mode === 'refuse') socket.write(packet(5));
+        else if (mode === 'sign') {
+          const dataAt = 9 + blob.length;
+          const data = request.subarray(dataAt + 4, dataAt + 4 + request.readUInt32BE(dataAt));
+          const made = key.sign(data);
+          const type = Buffer.from(key.type);
+          const signature = Buffer.concat([uint32(type.length), type, uint32(made.length), made]);
+          socket.write(packet(14, signature));
+        }
+      });
+    });
+    const identityAgent = join(node.folder, 'agent');
+    await new Promise<void>((done) => agent?.listen(identityAgent, done));
+    return { identityAgent, identitiesOnly: false, identityFiles: [] };
+  }
+
+  function uint32(value: number): Buffer {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    return bytes;
+  }
+
+  const byKey = (context: AuthContext): void => {
+    if (context.method === 'publickey') context.accept();
+    else context.reject(['publickey']);
+  };
+
+  it('that refuses to sign is told as such, not as a login that was refused', async () => {
+    node = await LoginNode.start(byKey);
+    mode = 'refuse';
+    const connection = node.connection({}, await startAgent());
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'agentRefused' });
+    expect(connection.state).toEqual({ kind: 'blocked', reason: 'agentRefused' });
+  });
+
+  it('that wants a person has all the time there is while somebody waits', async () => {
+    node = await LoginNode.start(byKey);
+    mode = 'hang';
+    const clock = new ManualClock();
+    const connection = node.connection({}, await startAgent(), { clock });
+    const connecting = connection.connect();
+    connecting.catch(() => undefined);
+    await vi.waitFor(() => {
+      expect(node.attempts).toEqual(['none', 'publickey']);
+    });
+    await new Promise((done) => setTimeout(done, 50));
+    clock.pass(3_600_000);
+    expect(connection.state.kind).toBe('connecting');
+  });
+
+  it.each(['refuse', 'hang'] as const)(
+    'that does not sign (%s) while nobody waits needs a person',
+    async (how) => {
+      // prettier-ignore
+      node = await LoginNode.start(byKey);
+      mode = 'sign';
+      const clock = new ManualClock();
+      const connection = node.connection({}, await startAgent(), { clock });
+      await connection.connect();
+      mode = how;
+      node.cut();
+      await vi.waitFor(() => {
+        expect(connection.state.kind).toBe('waiting');
+      });
+      clock.pass(1_000);
+      await vi.waitFor(() => {
+        expect(node.attempts.filter((method) => method === 'publickey')).toHaveLength(2);
+      });
+      await new Promise((done) => setTimeout(done, 50));
+      clock.pass(30_000);
+      await vi.waitFor(() => {
+        expect(connection.state).toEqual({ kind: 'blocked', reason: 'personNeeded' });
+      });
+    },
+  );
+});
+
+describe('a server that falls silent', () => {
+  it('after a signature was given a login, which counts, and is told as such', async () => {
+    const clock = new ManualClock();
+    node = await LoginNode.start((context) => {
+      if (context.method !== 'publickey') context.reject(['publickey']);
+      else if (context.signature === undefined) context.accept();
+      else clock.pass(30_000);
+    });
+    const logins = new LoginBudget({ clock, log: silentLogger });
+    const connection = node.connection({}, {}, { clock, logins });
+    for (let login = 0; login < 6; login++)
+      await expect(connection.connect()).rejects.toMatchObject({ reason: 'loginUnanswered' });
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'tooManyLogins' });
+    expect(node.connections).toBe(6);
+  });
+
+  it('before anything was offered was not reached, and nothing counts', async () => {
+    const clock = new ManualClock();
+    node = await LoginNode.start(() => {
+      clock.pass(30_000);
+    });
+    const logins = new LoginBudget({ clock, log: silentLogger });
+    const connection = node.connection({}, {}, { clock, logins });
+    for (let login = 0; login < 7; login++)
+      await expect(connection.connect()).rejects.toMatchObject({ reason: 'hostUnreachable' });
+  });
+});
+
+describe('a proxy command', () => {
+  const failing = `sh -c "echo 'no VPN' >&2; exit 3" --token canary-token-4c1d`;
+
+  it('that fails by itself is no login, and only its program is in the log', async () => {
+    node = await LoginNode.start(keyThenCode);
+    const logins = new LoginBudget({ clock: new ManualClock(), log: silentLogger });
+    const connection = node.connection({}, { proxyCommand: failing }, { logins });
+    for (let login = 0; login < 7; login++)
+      await expect(connection.connect()).rejects.toMatchObject({
+        reason: 'proxyCommandFailed',
+        values: { detail: 'no VPN, exit status 3' },
+      });
+    expect(node.log).toContain('proxy command of 127.0.0.1: sh');
+    expect(node.log.join()).not.toContain('canary');
+  });
+
+  it('that reached the machine counts as a login', async () => {
+    node = await LoginNode.start(keyThenCode);
+    const logins = new LoginBudget({ clock: new ManualClock(), log: silentLogger });
+    const proxyCommand = `sh -c "printf 'SSH-2.0-machine\\r\\n'; exit 3"`;
+    const connection = node.connection({}, { proxyCommand }, { logins });
+    for (let login = 0; login < 6; login++)
+      await expect(connection.connect()).rejects.toMatchObject({ reason: 'proxyCommandFailed' });
+    await expect(connection.connect()).rejects.toMatchObject({ reason: 'tooManyLogins' });
+  });
+});
+
 describe('a password', () => {
+  it('is asked for after one keyboard-interactive try that had no question', async () => {
+    node = await LoginNode.start((context) => {
+      if (context.method === 'password') context.accept();
+      else context.reject(['publickey', 'keyboard-interactive', 'password']);
+    });
+    await node.connection({ askPassword: () => Promise.resolve('secret') }).connect();
+    expect(node.attempts).toEqual(['none', 'publickey', 'keyboard-interactive', 'password']);
+  });
+
   it('is asked for after the keys, again when it was refused', async () => {
     node = await LoginNode.start(byPassword('secret'));
     const questions: PasswordQuestion[] = [];
@@ -339,7 +540,7 @@ describe('keys', () => {
     const connection = node.connection({}, { identityFiles: files });
     await expect(connection.connect()).rejects.toMatchObject({
       reason: 'authenticationFailed',
-      values: { tried: 6 },
+      values: { keys: 6, answers: 0 },
     });
     expect(node.attempts.filter((method) => method === 'publickey')).toHaveLength(6);
   });

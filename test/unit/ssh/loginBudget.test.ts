@@ -114,6 +114,14 @@ it('keep the file short', async () => {
   expect(await allowed(Array.from({ length: 8 }, () => window.take(target)))).toBe(6);
 });
 
+it('that were given back stay so when the file is shortened', async () => {
+  const window = openWindow();
+  for (let offline = 0; offline < 240; offline++) await (await window.take(target)).giveBack();
+  for (let other = 0; other < 30; other++) await window.take({ ...target, host: `host${other}` });
+  expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThan(100);
+  expect(await allowed(Array.from({ length: 8 }, () => openWindow().take(target)))).toBe(6);
+});
+
 it('are shared by processes', async () => {
   const program = join(folder, 'window.cjs');
   const source = `

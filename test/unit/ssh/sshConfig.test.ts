@@ -247,6 +247,30 @@ describe.each([
     });
   });
 
+  it.each(['me@corp', 'me@target:22', 'a,b', '~me', 'x#y!', 'u*?'])(
+    'takes the user %s',
+    async (user) => {
+      writeFileSync(
+        config,
+        `Host named\n  User "${user}"\nHost behind\n  ProxyJump me@corp@front\n`,
+      );
+      expect((await resolve({ host: 'named' }, program)).user).toBe(user);
+      expect((await resolve({ host: 'a', user }, program)).user).toBe(user);
+      const { jump } = await resolve({ host: 'behind' }, program);
+      expect(jump).toMatchObject({ user: 'me@corp', host: 'front' });
+    },
+  );
+
+  it.each(['-oProxyCommand=id', 'a;b', 'a b', '$HOME', '`id`', 'a\\b', '(a)', "a'b", ''])(
+    'refuses the user %j',
+    async (user) => {
+      await expect(resolve({ host: 'a', user }, program)).rejects.toMatchObject({
+        reason: 'endpointInvalid',
+        values: { field: 'user', value: user },
+      });
+    },
+  );
+
   it.each(['-oProxyCommand=id', 'a;b', 'a b', '$HOME', ''])('never asks about %j', async (host) => {
     await expect(resolve({ host }, program)).rejects.toMatchObject({ reason: 'endpointInvalid' });
   });

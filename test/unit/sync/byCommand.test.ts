@@ -1,38 +1,16 @@
 // The commands of a sync in real shells on this machine: hostile names, other login shells, a side that changes.
 import fc from 'fast-check';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buffer, text } from 'node:stream/consumers';
-import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { remotePath } from '../../../src/ssh/remote';
 import { decoded, runScript, scriptText, type Exec } from '../../../src/ssh/remoteScript';
 import { syncProject, type SyncOptions } from '../../../src/sync/upload';
 import { tarParts } from '../../../src/sync/tarStream';
 import { FolderFiles } from './folderFiles';
-
-/** As sshd does it: the login shell gets the command as one word. */
-function execIn(shell: string): Exec {
-  return async (command, { stdin = '', encoding = 'utf8' } = {}) => {
-    const child = spawn(shell, ['-c', command]);
-    const isWhole = typeof stdin === 'string' || stdin instanceof Uint8Array;
-    const source = Readable.from(isWhole ? [Buffer.from(stdin)] : stdin);
-    child.stdin.on('error', () => undefined);
-    source.pipe(child.stdin);
-    const ended = new Promise<number>((resolve, reject) => {
-      child.once('close', resolve);
-      source.once('error', (error) => {
-        child.stdin.destroy();
-        reject(error);
-      });
-    });
-    ended.catch(() => undefined);
-    const [stdout, stderr] = await Promise.all([buffer(child.stdout), text(child.stderr)]);
-    return { stdout: stdout.toString(encoding), stderr, exitCode: await ended };
-  };
-}
+import { execIn } from './shellExec';
 
 const shells = ['/bin/sh', '/bin/bash', '/usr/bin/tcsh'].filter((shell) => fs.existsSync(shell));
 const isSoak = process.env['FURO_SOAK'] !== undefined;
@@ -121,6 +99,90 @@ describe.each(shells)('with %s as login shell', (shell) => {
     const open = execFileSync('find', [there(), '-perm', '/077'], { encoding: 'utf8' });
     expect(open).toBe('');
   });
+});
+
+describe.each(['by command', 'over SFTP'])('names that cannot both be, %s', (way) => {
+  const exec = execIn('/bin/sh');
+  const go = (changes: Partial<SyncOptions> = {}) =>
+    syncProject({
+      files: new FolderFiles('/'),
+      ...(way === 'by command' && { exec }),
+      localFolder: join(root, 'here'),
+      remoteFolder: remotePath(there()),
+      exclude: [],
+      strayAgeSeconds: 0,
+      ...changes,
+    });
+
+  it('do not stop what has nothing to do with them', async () => {
+    put('here/a', 'a');
+    await go();
+    fs.writeFileSync(join(there(), 'd'), 'theirs');
+    fs.symlinkSync('nowhere', join(there(), 'l'));
+    for (const path of ['d/e/x', 'l/x', 'b', 'c/new']) put(`here/${path}`, 'new');
+    fs.rmSync(join(root, 'here/a'));
+    const kept = ['d/e/x', 'l/x'].map((path) => ({ path, why: 'inTheWay' }));
+    const confirmRemovals = (): Promise<boolean> => Promise.resolve(true);
+    expect(await go({ confirmRemovals })).toMatchObject({ uploaded: 2, removed: 1, kept });
+    expect(await go()).toMatchObject({ uploaded: 0, removed: 0, unchanged: 2, kept });
+    expect(fs.readFileSync(join(there(), 'd'), 'utf8')).toBe('theirs');
+  });
+
+  it('of which one is gone here: a folder becomes a file, and a file a folder', async () => {
+    for (const path of ['config/a', 'config/sub/b', 'tool', 'stays']) put(`here/${path}`, path);
+    await go();
+    for (const path of ['config', 'tool']) fs.rmSync(join(root, 'here', path), { recursive: true });
+    for (const path of ['config', 'tool/x']) put(`here/${path}`, path);
+    expect(await go()).toMatchObject({ uploaded: 2, removed: 3, kept: [] });
+    expect(equal()).toBe('');
+    expect(await go()).toMatchObject({ uploaded: 0, removed: 0, unchanged: 3, kept: [] });
+  });
+
+  it('keep every version that is not ours, of a long name and of one time, too', async () => {
+    const name = `${'x'.repeat(246)}.py`;
+    put(`here/${name}`, 'one');
+    await go();
+    for (const version of ['first', 'later']) {
+      const file = join(there(), name);
+      fs.writeFileSync(file, version);
+      fs.utimesSync(file, 315532800, 315532800);
+      put(`here/${name}`, `mine before ${version}`);
+      expect((await go()).kept).toMatchObject([{ path: name, why: 'bothChanged' }]);
+    }
+    const all = fs.readdirSync(there()).filter((each) => each !== '.furo');
+    const texts = all.map((each) => fs.readFileSync(join(there(), each), 'utf8')).sort();
+    expect(texts).toEqual(['first', 'later', 'mine before later']);
+  });
+
+  it('keep an input ours that two jobs take by turns past the rules', async () => {
+    put('here/.gitignore', '*.jsonl\n');
+    put('here/a.jsonl', 'one');
+    put('here/b.jsonl', 'b');
+    expect(await go({ needed: ['a.jsonl'] })).toMatchObject({ uploaded: 2 });
+    expect(await go({ needed: ['b.jsonl'] })).toMatchObject({ uploaded: 1, removed: 0, kept: [] });
+    put('here/a.jsonl', 'two');
+    expect(await go({ needed: ['a.jsonl'] })).toMatchObject({ uploaded: 1, removed: 0, kept: [] });
+    expect(equal()).toBe('');
+  });
+});
+
+it('sends file by file where our own folder there is a link to another place', async () => {
+  fs.mkdirSync(join(root, 'scratch'));
+  fs.mkdirSync(there());
+  fs.symlinkSync(join(root, 'scratch'), join(there(), '.furo'));
+  put('here/a.txt', 'one');
+  const inner = execIn('/bin/sh');
+  let applied = 0;
+  const exec: Exec = (command, options) => {
+    if (command.includes('tar -x')) applied += 1;
+    return inner(command, options);
+  };
+  expect(await sync(exec)).toMatchObject({ uploaded: 1 });
+  expect(await sync(exec)).toMatchObject({ uploaded: 0, unchanged: 1 });
+  put('here/a.txt', 'two');
+  expect(await sync(exec)).toMatchObject({ uploaded: 1, kept: [] });
+  expect(equal()).toBe('');
+  expect(applied).toBe(0);
 });
 
 describe('a side that changes while a sync runs', () => {

@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, win32 } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sshFailure } from '../../../src/ssh/failures';
 import { remotePath, type RemoteEntry, type RemotePath } from '../../../src/ssh/remote';
 import { downloadFolder } from '../../../src/sync/download';
 import { nameProblem } from '../../../src/sync/localNames';
@@ -121,6 +122,93 @@ describe('one name', () => {
     expect(nameProblem('a.TXT', seen, 'darwin')).toBe('collides');
     expect(nameProblem('caf\u00e9', seen, 'darwin')).toBeUndefined();
     expect(nameProblem('cafe\u0301', seen, 'darwin')).toBe('collides');
+    for (const [one, other] of [
+      ['stra\u00dfe', 'STRASSE'],
+      ['\u017fatz', 'satz'],
+      ['\u03c2', '\u03c3'],
+    ] as const) {
+      expect(nameProblem(one, seen, 'darwin')).toBeUndefined();
+      expect(nameProblem(other, seen, 'darwin')).toBe('collides');
+    }
+  });
+});
+
+describe('results that are brought again', () => {
+  let root: string;
+  beforeEach(() => {
+    root = fs.mkdtempSync(join(tmpdir(), 'furo-again-'));
+    fs.mkdirSync(join(root, 'there/sub'), { recursive: true });
+  });
+  afterEach(() => {
+    fs.rmSync(root, { recursive: true, force: true });
+  });
+
+  const path = 'sub/results.jsonl';
+  const here = (name = path) => join(root, 'here', name);
+  const bring = (files = new FolderFiles(root)) =>
+    downloadFolder({ files, localFolder: here(''), remoteFolder: remotePath('/there') });
+
+  /** As the job leaves it at a second of its own. */
+  function leave(text: string, seconds: number): void {
+    fs.writeFileSync(join(root, 'there', path), text);
+    fs.utimesSync(join(root, 'there', path), seconds, seconds + 0.5);
+  }
+
+  it('replace what came before, and keep what was edited here beside them', async () => {
+    leave('one', 1_700_000_000);
+    expect(await bring()).toMatchObject({ files: 1, keptAside: [] });
+    leave('one and two', 1_700_000_050);
+    expect(await bring()).toMatchObject({ files: 1, keptAside: [] });
+    expect(fs.readdirSync(here('sub'))).toEqual(['results.jsonl']);
+    fs.writeFileSync(here(), 'checked by hand');
+    leave('one, two and three', 1_700_000_100);
+    const [kept] = (await bring()).keptAside;
+    expect(kept).toEqual({ path, copy: expect.stringMatching(/^sub\/results\.local-[\d-]+\.jsonl$/) as string }); // prettier-ignore
+    expect(fs.readFileSync(here(kept?.copy), 'utf8')).toBe('checked by hand');
+    expect(fs.readFileSync(here(), 'utf8')).toBe('one, two and three');
+    expect((await bring()).keptAside).toEqual([]);
+    expect(fs.readdirSync(here('sub'))).toHaveLength(2);
+  });
+
+  it('keep an edit whose time has whole seconds, and one that comes before a later result', async () => {
+    leave('one', 1_700_000_000);
+    await bring();
+    fs.writeFileSync(here(), 'mine');
+    fs.utimesSync(here(), 1_700_000_010, 1_700_000_010);
+    expect((await bring()).keptAside).toEqual([{ path, copy: 'sub/results.local-20231114-221330.jsonl' }]); // prettier-ignore
+    fs.writeFileSync(here(), 'mine again');
+    fs.utimesSync(here(), 1_700_000_010, 1_700_000_010.25);
+    leave('two', 1_700_000_020);
+    expect((await bring()).keptAside).toEqual([{ path, copy: 'sub/results.local-20231114-221330-2.jsonl' }]); // prettier-ignore
+  });
+
+  it('make no copy of what is the same, whatever its time', async () => {
+    leave('one', 1_700_000_000);
+    await bring();
+    fs.writeFileSync(here(), 'one');
+    expect(await bring()).toMatchObject({ files: 1, keptAside: [] });
+    expect(fs.readdirSync(here('sub'))).toEqual(['results.jsonl']);
+  });
+
+  it('leave the edited file where it was when they do not come', async () => {
+    leave('one', 1_700_000_000);
+    await bring();
+    fs.writeFileSync(here(), 'mine');
+    const files = new FolderFiles(root);
+    files.download = () => Promise.reject(sshFailure('connectionLost', { host: 'furo' }));
+    await expect(bring(files)).rejects.toMatchObject({ reason: 'connectionLost' });
+    expect(fs.readdirSync(here('sub'))).toEqual(['results.jsonl']);
+    expect(fs.readFileSync(here(), 'utf8')).toBe('mine');
+  });
+
+  it('take away what a download left unfinished days ago, and nothing newer', async () => {
+    leave('one', 1_700_000_000);
+    await bring();
+    const names = ['.furo-tmp-old', '.furo-tmp-new', '.furo-other'];
+    for (const name of names) fs.writeFileSync(here(`sub/${name}`), 'half');
+    for (const name of ['.furo-tmp-old', '.furo-other']) fs.utimesSync(here(`sub/${name}`), 1, 1);
+    await bring();
+    expect(fs.readdirSync(here('sub')).sort()).toEqual(['.furo-other', '.furo-tmp-new', 'results.jsonl']); // prettier-ignore
   });
 });
 

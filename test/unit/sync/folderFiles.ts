@@ -67,7 +67,9 @@ export class FolderFiles implements RemoteFiles {
 
   async remove(path: RemotePath): Promise<void> {
     await this.#change(path);
-    fs.rmSync(this.#at(path), { force: true });
+    const found = fs.lstatSync(this.#at(path), { throwIfNoEntry: false });
+    if (found?.isDirectory()) fs.rmdirSync(this.#at(path));
+    else fs.rmSync(this.#at(path), { force: true });
   }
 
   #change(path: string): Promise<void> {

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
 import { IgnoreRules } from '../../../src/sync/ignoreRules';
+import { readOuterIgnoreFiles } from '../../../src/sync/outerIgnore';
 
 const trees = process.env['FURO_SOAK'] ? 10_000 : 300;
 const work = fs.mkdtempSync(join(tmpdir(), 'furo-ignore-'));
@@ -148,6 +149,68 @@ it(`agrees with git check-ignore on ${trees} generated trees`, async () => {
   expect(seen.ignored / seen.asked).toBeGreaterThan(0.1);
   expect(seen.ignored / seen.asked).toBeLessThan(0.9);
 }, 1_200_000);
+
+it('agrees with git about projects inside a repository, whose rules above hold for them', async () => {
+  const seen = { ignored: 0, asked: 0, apart: 0 };
+  for (let seed = 1; seed <= trees / 50; seed++) {
+    const repository = fs.mkdtempSync(join(work, 'outer-'));
+    execFileSync('git', ['init', '-q', repository]);
+    const [top, info] = fc.sample(ignoreFile, { numRuns: 2, seed });
+    fs.writeFileSync(join(repository, '.gitignore'), render(top!));
+    fs.writeFileSync(join(repository, '.git/info/exclude'), render(info!));
+    const answers = new Map<string, boolean>();
+    const projects = new Set<string>();
+    for (const [index, one] of fc.sample(tree, { numRuns: 8, seed }).entries()) {
+      const isFolder = build(join(repository, `t${index}`), one.paths);
+      const folders = [...isFolder].filter(([, is]) => is).map(([item]) => item);
+      fs.writeFileSync(join(repository, `t${index}/.gitignore`), render(one.root));
+      // The deepest has the most above it.
+      const below = folders.sort((a, b) => a.length - b.length).at(-1);
+      const project = below === undefined ? `t${index}` : `t${index}/${below}`;
+      const rules = new IgnoreRules({ exclude: [], foldsCase: false });
+      rules.setOuter(await readOuterIgnoreFiles(join(repository, project)));
+      if (below === undefined) rules.add('', '.gitignore', render(one.root));
+      projects.add(project);
+      for (const [item, is] of isFolder) {
+        const path = `t${index}/${item}`;
+        if (path.startsWith(`${project}/`))
+          answers.set(path, deepVerdict(rules, path.slice(project.length + 1), is));
+      }
+    }
+    const git = askGit(repository, false, [...projects, ...answers.keys()]);
+    // Who opens a folder that the repository leaves out wants it sent.
+    const out = [...projects].filter((project) => git.has(project));
+    for (const [item, ours] of answers) {
+      const isApart = out.some((project) => item.startsWith(`${project}/`));
+      expect([item, ours]).toEqual([item, !isApart && git.has(item)]);
+      seen.apart += Number(isApart);
+      seen.ignored += Number(ours);
+      seen.asked += Number(!isApart);
+    }
+    fs.rmSync(repository, { recursive: true });
+  }
+  expect(seen.apart).toBeGreaterThan(0);
+  expect(seen.ignored / seen.asked).toBeGreaterThan(0.1);
+  expect(seen.ignored / seen.asked).toBeLessThan(0.9);
+}, 600_000);
+
+it('reads the rules of a repository from a worktree, whose .git is a file', async () => {
+  const repository = fs.mkdtempSync(join(work, 'main-'));
+  const git = (...args: string[]) => execFileSync('git', ['-C', repository, ...args]);
+  git('init', '-q');
+  git('-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-q', '--allow-empty', '-m', 'one');
+  fs.writeFileSync(join(repository, '.git/info/exclude'), '*.key\n');
+  const tree = join(work, 'worktree');
+  git('worktree', 'add', '-q', tree);
+  fs.mkdirSync(join(tree, 'sub'));
+  const path = join(tree, 'sub/a.key');
+  fs.writeFileSync(path, '');
+  expect(execFileSync('git', ['-C', tree, 'check-ignore', path]).toString()).toContain('a.key');
+  const rules = new IgnoreRules({ exclude: [] });
+  rules.setOuter(await readOuterIgnoreFiles(fs.realpathSync(join(tree, 'sub'))));
+  expect(rules.judge('a.key', false)).toMatchObject({ isSent: false, rule: { line: 1 } });
+  expect(rules.judge('a.txt', false).isSent).toBe(true);
+});
 
 /** As the walk asks: from the top down, and nothing below a folder that is left out. */
 function deepVerdict(rules: IgnoreRules, path: string, isFolder: boolean): boolean {

@@ -94,6 +94,29 @@ describe('the rules', () => {
     expect(leftOut).toEqual([{ path: 'sub/keep.bin', isFolder: false, rule }]);
   });
 
+  it('hold from the repository around the folder, whose own files win', async () => {
+    put('.git/info/exclude', '*.key\n*.out\n');
+    put('.gitignore', '/sub/project/data\n*.out\n');
+    put('sub/.gitignore', '*.bin\n');
+    put('sub/project/.gitignore', '!keep.bin\n');
+    for (const name of ['a.key', 'a.out', 'a.bin', 'keep.bin', 'data/x', 'b.py'])
+      put(`sub/project/${name}`);
+    const rules = new IgnoreRules({ exclude: [] });
+    const project = join(folder, 'sub/project');
+    const { files, leftOut } = await readLocalTree(project, rules, { limits: DEFAULT_LIMITS });
+    expect(files.map(({ path }) => path)).toEqual(['.gitignore', 'b.py', 'keep.bin']);
+    expect(leftOut.map(({ path, rule }) => [path, 'file' in rule && rule.file])).toEqual([
+      ['a.bin', '../.gitignore'],
+      ['a.key', '../../.git/info/exclude'],
+      ['a.out', '../../.gitignore'],
+      ['data', '../../.gitignore'],
+    ]);
+    put('.gitignore', 'project/\n*.py\n');
+    const own = new IgnoreRules({ exclude: [] });
+    const all = await readLocalTree(project, own, { limits: DEFAULT_LIMITS });
+    expect(all.files).toHaveLength(7);
+  });
+
   it('follow no link and no folder called .gitignore, as git does', async () => {
     put('rules', '*.py\n');
     fs.symlinkSync('rules', join(folder, '.gitignore'));
@@ -101,6 +124,15 @@ describe('the rules', () => {
     put('sub/a.py');
     expect(await paths()).toContain('sub/a.py');
   });
+});
+
+it('leaves out the picture that macOS gives a folder, and refuses other names like it', async () => {
+  put('Icon\r');
+  put('sub/Icon\r');
+  put('Icon');
+  expect(await paths()).toEqual(['Icon']);
+  put('Icons\r');
+  await expect(read()).rejects.toMatchObject({ reason: 'nameNotPortable' });
 });
 
 it('refuses two names that are one there, naming both', async () => {
@@ -115,6 +147,74 @@ it('refuses two names that are one there, naming both', async () => {
 it('sends a decomposed name of macOS composed', async () => {
   put('cafe\u0301/de\u0301ja\u0300.txt');
   expect(await paths()).toEqual(['caf\u00e9/d\u00e9j\u00e0.txt']);
+});
+
+describe.runIf(process.platform === 'linux')('a file that cannot be looked at', () => {
+  /** A file whose path is longer than the system takes, made through its open folder. */
+  function putBeyondReach(): { name: string; remove: () => void } {
+    let deep = folder;
+    while (deep.length < 4080) deep = join(deep, 'd'.repeat(Math.min(200, 4081 - deep.length)));
+    fs.mkdirSync(deep, { recursive: true });
+    const open = fs.openSync(deep, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    const name = 'x'.repeat(50);
+    const reached = `/proc/self/fd/${open}/${name}`;
+    fs.writeFileSync(reached, 'x');
+    const remove = (): void => {
+      fs.rmSync(reached);
+      fs.closeSync(open);
+    };
+    return { name, remove };
+  }
+
+  it('stops the sync, as it must not count as deleted', async () => {
+    const { name, remove } = putBeyondReach();
+    try {
+      await expect(read()).rejects.toMatchObject({
+        reason: 'localUnreadable',
+        values: { path: expect.stringContaining(name) as string, detail: 'ENAMETOOLONG' },
+      });
+      expect(await paths({ exclude: [name] })).toEqual([]);
+    } finally {
+      remove();
+    }
+  });
+
+  it.each(['file', 'folder'])(
+    'for the bytes of its name is told, or left out: a %s',
+    async (kind) => {
+      put('a.py');
+      const odd = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0x83, 0x65, 0x2e, 0x70])]);
+      if (kind === 'file') fs.writeFileSync(odd, 'x');
+      else fs.mkdirSync(odd);
+      await expect(read()).rejects.toMatchObject({
+        reason: 'nameNotPortable',
+        values: { path: '\ufffde.p', detail: 'not UTF-8' },
+      });
+      expect(await paths({ exclude: ['*.p'] })).toEqual(['a.py']);
+    },
+  );
+
+  it('for a folder that vanishes under the walk makes the sync plan anew', async () => {
+    put('d/a');
+    put('e/a');
+    const rules = new IgnoreRules({ exclude: [] });
+    const judge = rules.judge.bind(rules);
+    rules.judge = (path, ...rest) => {
+      if (path === 'd') fs.rmSync(join(folder, 'd'), { recursive: true });
+      return judge(path, ...rest);
+    };
+    await expect(readLocalTree(folder, rules, { limits: DEFAULT_LIMITS })).rejects.toMatchObject({
+      reason: 'localFileChanged',
+      values: { path: join(fs.realpathSync(folder), 'd') },
+    });
+    expect(await paths()).toEqual(['e/a']);
+  });
+
+  it('leaves a link that leads nowhere, to itself or through a file', async () => {
+    put('a');
+    for (const to of ['gone', 'loop', 'a/b']) fs.symlinkSync(to, join(folder, to === 'loop' ? to : `to-${to.length}`)); // prettier-ignore
+    expect((await read()).skippedLinks).toEqual(['loop', 'to-3', 'to-4']);
+  });
 });
 
 function sha256(content: string | Buffer): string {

@@ -61,6 +61,26 @@ describe('failureText', () => {
     );
   });
 
+  it.each([
+    'proxyCommandFailed',
+    'handshakeFailed',
+    'hostKeyChanged',
+    'hostKeyRevoked',
+    'hostKeyUnknown',
+    'hostKeyUnchecked',
+    'authenticationFailed',
+    'loginUnanswered',
+    'agentRefused',
+    'answerTooLate',
+    'keyFileUnreadable',
+    'channelRefused',
+    'sftpUnavailable',
+  ] as const)('%s says what to do next', (reason) => {
+    const { message } = failureText({ reason, values: {} }, english);
+    const rest = message.slice(message.indexOf('. '));
+    expect(rest).toMatch(/\b(ask|check|choose|close|compare|connect|make|try|unlock) /i);
+  });
+
   it('shows an unknown reason as it is, with the log', () => {
     expect(failureText({ reason: 'fromTheFuture', values: {} }, english)).toEqual({
       message: 'fromTheFuture',

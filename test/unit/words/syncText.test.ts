@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import bundle from '../../../l10n/bundle.l10n.ja.json';
-import { previewSync, type PreviewOptions } from '../../../src/jobs/previewSync';
+import { neededByRun, previewSync, type PreviewOptions } from '../../../src/jobs/previewSync';
 import { projectPlaces } from '../../../src/jobs/places';
 import { remotePath } from '../../../src/ssh/remote';
 import { syncProject } from '../../../src/sync/upload';
-import { notesText, sizeText, syncPreviewText } from '../../../src/words/syncText';
+import { keptNotes, notesText, sizeText, syncPreviewText } from '../../../src/words/syncText';
 import { english, fromBundle } from '../../../src/words/translate';
 import { FolderFiles } from '../sync/folderFiles';
 
@@ -37,14 +37,20 @@ function put(path: string, content: string): void {
   fs.utimesSync(file, time, time);
 }
 
-const project = () => projectPlaces(base, local).project;
+const project = () => projectPlaces(base, local, 'me').project;
 const there = (path: string) => join(root, 'there', project(), path);
 
 /** Without a shell, as an SFTP-only machine answers. */
 const exec = () => Promise.resolve({ stdout: '', stderr: '', exitCode: 127 });
 
 function preview(options: Partial<PreviewOptions> = {}) {
-  const given = { workspaceFolder: local, remoteFolder: base, exclude: [], ...options };
+  const given = {
+    workspaceFolder: local,
+    computer: 'me',
+    remoteFolder: base,
+    exclude: [],
+    ...options,
+  };
   return previewSync({ files, exec }, given);
 }
 
@@ -109,6 +115,33 @@ describe('the preview', () => {
     ]);
   });
 
+  it.each([
+    ['data/q.jsonl', ['data/q.jsonl']],
+    ['run.bash', ['run.bash']],
+    ['run.pjm', ['run.pjm']],
+    ['sub/furo.yml', ['own.py']],
+    ['furo.yaml', ['set.jsonl', 'lib/p.py', 'in.jsonl', 'go.sh']],
+    ['README.md', ['set.jsonl', 'lib/p.py', 'in.jsonl', 'go.sh']],
+    [undefined, ['set.jsonl', 'lib/p.py', 'in.jsonl', 'go.sh']],
+  ])('knows what a run of %s would send in spite of the rules', async (path, needed) => {
+    put('sub/furo.yml', 'version: 1\njobs: { a: { python: { script: own.py } } }');
+    put(
+      'furo.yaml',
+      `version: 1
+jobs:
+  a: { inference: { promptFunction: lib/p.py:build } }
+  b: { inference: { input: ./in.jsonl } }
+  c: { script: go.sh }`,
+    );
+    expect(await neededByRun(local, path, './set.jsonl')).toEqual(needed);
+  });
+
+  it('needs nothing where nothing can be run', async () => {
+    expect(await neededByRun(local, 'README.md', 'set.jsonl')).toEqual([]);
+    put('furo.yaml', 'version: 1\njobs: 5');
+    expect(await neededByRun(local, undefined, 'set.jsonl')).toEqual([]);
+  });
+
   it('lists a project that the size guard stops, the heaviest files first', async () => {
     put('small.txt', 'x');
     const huge = join(local, 'model.safetensors');
@@ -148,6 +181,42 @@ it('notes what was sent against a rule, changed on the way, or sent again', asyn
   expect(notes[1]).toMatch(/line ends.*run\.sh$/);
   fs.rmSync(there('in.jsonl'));
   expect(notesText(await sync(['in.jsonl']), english)[1]).toMatch(/vanished.*in\.jsonl$/);
+});
+
+describe('what a sync kept', () => {
+  it('is told with the name of the copy: the file here was sent, theirs lies beside it', async () => {
+    put('x.py', 'one');
+    await sync();
+    put('x.py', 'mine');
+    fs.writeFileSync(there('x.py'), 'theirs');
+    const summary = await sync();
+    const copy = fs.readdirSync(there('')).find((name) => name.startsWith('x.remote-')) ?? '';
+    expect(fs.readFileSync(there(copy), 'utf8')).toBe('theirs');
+    expect(fs.readFileSync(there('x.py'), 'utf8')).toBe('mine');
+    expect(keptNotes(summary, english)).toEqual([
+      `x.py: changed on both sides; the one here is sent, the one there is kept as ${copy}`,
+    ]);
+  });
+
+  it('has one short sentence for each reason', () => {
+    const many = Array.from({ length: 60 }, (_, n) => `old${String(n)}.txt`);
+    const kept = [
+      { path: 'a.py', why: 'changedRemotely' as const },
+      { path: 'b.py', why: 'bothChanged' as const, copy: 'b.remote-1.py' },
+      { path: 'c.py', why: 'bothChanged' as const, copy: 'c.remote-1.py' },
+      { path: 'd', why: 'inTheWay' as const },
+      ...many.map((path) => ({ path, why: 'manyRemovals' as const })),
+    ];
+    expect(keptNotes({ kept, skippedLinks: ['out'] }, english)).toEqual([
+      'a.py: changed on the machine; it stays as it is there',
+      'b.py, c.py: changed on both sides; the one here is sent, the one there is kept as b.remote-1.py, c.remote-1.py',
+      'd: a link or folder there has this name; the file here is not sent',
+      'old0.txt, old1.txt, old2.txt, old3.txt, old4.txt and 55 more: deleted here, but kept on the machine, where jobs still find it',
+      'out: a link that leads out of the folder or nowhere; it is not sent',
+    ]);
+    expect(keptNotes({ kept: [], skippedLinks: [] }, english)).toEqual([]);
+    expect(keptNotes({ kept: [], skippedLinks: ['out'] }, fromBundle(bundle))[0]).toMatch(/^out: フォルダー/); // prettier-ignore
+  });
 });
 
 it.each([

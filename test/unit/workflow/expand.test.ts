@@ -5,10 +5,16 @@ import { describe, expect, it } from 'vitest';
 import { findGroup } from '../../../src/pjm/furo';
 import { fits } from '../../../src/pjm/resourceGroup';
 import { defaultSettings } from '../../../src/settings';
-import { expandEntry, expandFile, requestOf, workOfFile } from '../../../src/workflow/expand';
+import {
+  expandEntry,
+  expandFile,
+  neededFiles,
+  requestOf,
+  workOfFile,
+} from '../../../src/workflow/expand';
 import { renderJobFile } from '../../../src/workflow/jobFile';
 import { loadWorkflow } from '../../../src/workflow/loadWorkflow';
-import { baseName, isInsideFolder } from '../../../src/workflow/paths';
+import { baseName, isInsideFolder, plainPath } from '../../../src/workflow/paths';
 import type { Inference, JobSettings } from '../../../src/workflow/workflow';
 
 const defaults = {
@@ -256,6 +262,37 @@ describe('paths', () => {
     'a/..',
   ])('%j is not', (path) => {
     expect(isInsideFolder(path)).toBe(false);
+  });
+
+  it.each([
+    ['./q.jsonl', 'q.jsonl'],
+    ['a//q.jsonl', 'a/q.jsonl'],
+    ['a/../q.jsonl', 'q.jsonl'],
+    ['a/./b/', 'a/b'],
+    ['../q.jsonl', '../q.jsonl'],
+  ])('%j is plainly %j', (path, plain) => {
+    expect(plainPath(path)).toBe(plain);
+  });
+
+  it('are plain in every job, as the sync finds files by them', () => {
+    const { value } = loadWorkflow(`version: 1
+jobs:
+  a: { inference: { model: M, input: ./q.jsonl, promptFunction: lib//p.py:build } }
+  b: { python: { script: a/../b.py } }
+  c: { script: ./c.sh }
+`);
+    expect(value.flatMap(({ work }) => neededFiles(work))).toEqual([
+      'q.jsonl',
+      'lib/p.py',
+      'b.py',
+      'c.sh',
+    ]);
+    expect(workOfFile('./c.sh')).toEqual({ kind: 'script', script: 'c.sh' });
+    const defaults = { ...defaultSettings, inference: { ...defaultSettings.inference, model: 'M', input: './q.jsonl' } }; // prettier-ignore
+    const [entry] = loadWorkflow('version: 1\njobs: { a: { inference: {} } }').value;
+    expect(entry && expandEntry(entry, defaults)).toMatchObject({
+      job: { work: { inference: { input: 'q.jsonl' } } },
+    });
   });
 
   it.each([

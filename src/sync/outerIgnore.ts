@@ -1,0 +1,59 @@
+// The ignore files of git that hold for a project from outside of it: those of folders above, and the one of the repository.
+import { lstat, readFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { syncFailure } from './failures';
+
+/** One of them, with the way from its folder to the project. */
+export interface OuterIgnoreFile {
+  /** Names of folders; none when it holds for the project itself. */
+  readonly way: readonly string[];
+  /** Its path as seen from the project. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** Weakest first; none outside of a repository. `project` is a real path. */
+export async function readOuterIgnoreFiles(project: string): Promise<OuterIgnoreFile[]> {
+  const root = await repositoryOf(project);
+  if (root === undefined) return [];
+  const way = relative(root, project).split(sep).filter(Boolean);
+  const found: OuterIgnoreFile[] = [];
+  const take = async (path: string, depth: number): Promise<void> => {
+    const text = await textOf(path);
+    const file = relative(project, path).split(sep).join('/');
+    if (text !== undefined) found.push({ way: way.slice(depth), file, text });
+  };
+  await take(join(await gitFolderOf(root), 'info', 'exclude'), 0);
+  for (const depth of way.keys())
+    await take(join(root, ...way.slice(0, depth), '.gitignore'), depth);
+  return found;
+}
+
+async function repositoryOf(folder: string): Promise<string | undefined> {
+  for (let at = folder; ; at = dirname(at)) {
+    if (await lstat(join(at, '.git')).catch(() => undefined)) return at;
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+/** A worktree names its own folder in a file, and that one the folder of the repository. */
+async function gitFolderOf(root: string): Promise<string> {
+  const path = join(root, '.git');
+  const named = /^gitdir: (.+)$/m.exec((await textOf(path)) ?? '')?.[1];
+  if (named === undefined) return path;
+  const own = resolve(root, named);
+  const shared = await textOf(join(own, 'commondir'));
+  return shared === undefined ? own : resolve(own, shared.trim());
+}
+
+/** Undefined for what is no file: git follows no link here either. */
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return (await lstat(path)).isFile() ? await readFile(path, 'utf8') : undefined;
+  } catch (error) {
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    // Without its rules, what they keep here would be sent.
+    throw syncFailure('localUnreadable', { path, detail: code }, error);
+  }
+}
