@@ -256,7 +256,7 @@ describe('an agent', () => {
       await new Promise((done) => setTimeout(done, 50));
       clock.pass(30_000);
       await vi.waitFor(() => {
-        expect(connection.state).toEqual({ kind: 'blocked', reason: 'personNeeded' });
+        expect(connection.state).toMatchObject({ kind: 'blocked', reason: 'personNeeded' });
       });
     },
   );
