@@ -50,9 +50,9 @@ interface Attempt {
   readonly abort: AbortController;
   /** Began by itself: it goes on, whoever stops waiting for it. */
   readonly isUnattended: boolean;
-  /** A person waits for it and is told how it ended. */
-  isAskedFor: boolean;
   waiters: number;
+  /** Those of them who are told how it ended. */
+  askers: number;
 }
 
 /** What the server must answer within after the computer woke or moved; a network needs seconds to come back. */
@@ -140,11 +140,12 @@ export class SshConnection implements Remote {
     if (this.#blockedBy) throw this.#blockedBy;
     const attempt = (this.#attempt ??= this.#startAttempt(false));
     attempt.waiters += 1;
-    attempt.isAskedFor ||= isAskedFor;
+    attempt.askers += Number(isAskedFor);
     try {
       return await withSignal(attempt.line, signal);
     } finally {
       attempt.waiters -= 1;
+      attempt.askers -= Number(isAskedFor);
       // Nobody wants this connection any more: a person pressed Cancel.
       if (attempt.waiters === 0 && signal?.aborted && !attempt.isUnattended)
         attempt.abort.abort(signal.reason);
@@ -179,7 +180,7 @@ export class SshConnection implements Remote {
     );
     // A background attempt has no other listener.
     line.catch(() => undefined);
-    return { line, abort, isUnattended, isAskedFor: false, waiters: 0 };
+    return { line, abort, isUnattended, waiters: 0, askers: 0 };
   }
 
   #opened(line: Line, abort: AbortController): Line {
@@ -211,7 +212,7 @@ export class SshConnection implements Remote {
       }
       return error;
     }
-    const isUnattended = this.#attempt?.isUnattended === true && !this.#attempt.isAskedFor;
+    const isUnattended = this.#attempt?.isUnattended === true && this.#attempt.askers === 0;
     this.#attempt = undefined;
     if (!isFailure(error) && !isCancellation(error))
       this.options.log.error('connecting failed unexpectedly', detailOf(error));
@@ -273,6 +274,7 @@ export class SshConnection implements Remote {
     this.#retry = undefined;
     this.#upkeep?.dispose();
     this.#upkeep = undefined;
+    this.#lostAtMs = undefined;
     const { host } = this.#line ?? { host: '' };
     this.#attempt?.abort.abort(sshFailure('connectionClosed', { host }));
     this.#attempt = undefined;

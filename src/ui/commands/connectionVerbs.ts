@@ -20,10 +20,12 @@ export async function forgetSecrets(keyRing: Pick<KeyRing, 'forget'>): Promise<v
   void showInformation(vscode.l10n.t('Stored passphrases are forgotten.'));
 }
 
-/** Lets go of a connection that stands, and makes a new one now. One that comes back by itself goes on doing so. */
+/** Lets go of what there is and makes a new connection now; one that comes back by itself goes on doing so. */
 export async function reconnect(machines: Machines): Promise<void> {
   const { remote } = machines.machine;
-  if (remote.state.kind === 'connected') remote.disconnect();
+  const { state } = remote;
+  const comesBack = state.kind === 'waiting' || (state.kind === 'connecting' && state.attempt > 0);
+  if (!comesBack) remote.disconnect();
   await connect(machines);
 }
 

@@ -208,6 +208,20 @@ describe('a person', () => {
     expect(remote.state).toEqual({ kind: 'blocked', reason: 'authenticationFailed' });
   });
 
+  it('who stopped waiting for an attempt that began by itself is told by the state', async () => {
+    await start(byCode);
+    await knowHostKey();
+    remote.bringBack();
+    const abort = new AbortController();
+    const cancelled = expect(remote.connect(abort.signal)).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+    abort.abort();
+    await cancelled;
+    await is('blocked');
+    expect(remote.state).toMatchObject({ isUnattended: true });
+  });
+
   it('who cancels a command leaves the attempt that began by itself alone', async () => {
     await start();
     await remote.connect();
