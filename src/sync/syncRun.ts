@@ -49,9 +49,9 @@ export class SyncRun {
     const isQuiet = plan.uploads.length === 0 && plan.removals.length === 0;
     if (!isQuiet) {
       await this.#announce();
-      const { removedFirst, removedLast } = orderOfRemovals(plan);
+      const { removedFirst, emptied, removedLast } = orderOfRemovals(plan);
       await this.#remove(removedFirst);
-      for (const folder of plan.emptied) await this.#remove([folder]);
+      for (const folder of emptied) await this.options.files.remove(this.#at(folder), signal);
       await this.#makeFolders(foldersOf(plan.uploads.map((file) => file.path)));
       await this.#keepCopies();
       this.#tell();
