@@ -1,6 +1,7 @@
 // The commands of a sync in real shells on this machine: hostile names, other login shells, a side that changes.
 import fc from 'fast-check';
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,14 +10,15 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { remotePath } from '../../../src/ssh/remote';
 import { decoded, runScript, scriptText, type Exec } from '../../../src/ssh/remoteScript';
+import { hashRemote } from '../../../src/sync/remoteTree';
 import { syncProject, type SyncOptions } from '../../../src/sync/upload';
 import { tarParts } from '../../../src/sync/tarStream';
 import { FolderFiles } from './folderFiles';
 
 /** As sshd does it: the login shell gets the command as one word. */
-function execIn(shell: string): Exec {
+function execIn(shell: string, env = process.env): Exec {
   return async (command, { stdin = '', encoding = 'utf8' } = {}) => {
-    const child = spawn(shell, ['-c', command]);
+    const child = spawn(shell, ['-c', command], { env });
     const isWhole = typeof stdin === 'string' || stdin instanceof Uint8Array;
     const source = Readable.from(isWhole ? [Buffer.from(stdin)] : stdin);
     child.stdin.on('error', () => undefined);
@@ -120,6 +122,36 @@ describe.each(shells)('with %s as login shell', (shell) => {
     expect(equal()).toBe('');
     const open = execFileSync('find', [there(), '-perm', '/077'], { encoding: 'utf8' });
     expect(open).toBe('');
+  });
+});
+
+describe('the hash of what lies there', () => {
+  const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
+
+  it('comes from a sha256sum as old as that of CentOS 7, whatever the names', async () => {
+    // Coreutils 8.22 has no -z.
+    const old = '#!/bin/sh\ncase $1 in -z*) exit 1;; esac\nexec /usr/bin/sha256sum "$@"\n';
+    put('bin/sha256sum', old);
+    fs.chmodSync(join(root, 'bin/sha256sum'), 0o755);
+    const PATH = `${join(root, 'bin')}:${process.env['PATH'] ?? ''}`;
+    const names = ['a b', 'back\\slash', 'two\nlines', '\\n', 'cr\r', '漢字', '-z'];
+    for (const name of names) put(`there/${name}`, name);
+    const parts = {
+      files: new FolderFiles('/nothing/here'),
+      exec: execIn('/bin/sh', { ...process.env, PATH }),
+      root: remotePath(join(root, 'there')),
+    };
+    const wanted = [...names, 'gone'].map((path) => ({ path, size: 1 }));
+    const expected = names.map((name) => [name, sha256(Buffer.from(name))] as const);
+    expect(await hashRemote(parts, wanted)).toEqual(new Map(expected));
+  });
+
+  it('comes from the bytes where no command can make it, however large the file', async () => {
+    const content = Buffer.alloc(17 * 1024 * 1024 + 1, 'furo');
+    put('there/large', content);
+    const parts = { files: new FolderFiles('/'), root: remotePath(join(root, 'there')) };
+    const wanted = [{ path: 'large', size: content.length }];
+    expect((await hashRemote(parts, wanted)).get('large')).toBe(sha256(content));
   });
 });
 

@@ -32,10 +32,12 @@ export class FolderFiles implements RemoteFiles {
     fs.mkdirSync(this.#at(path), { recursive: true, mode: 0o700 });
   }
 
-  read(path: RemotePath): Promise<Buffer> {
+  read(path: RemotePath, range?: { offset: number; length: number }): Promise<Buffer> {
     const file = this.#at(path);
     if (!fs.existsSync(file)) return Promise.reject(sshFailure('noSuchFile', { path }));
-    return Promise.resolve(fs.readFileSync(file));
+    const content = fs.readFileSync(file);
+    const { offset, length } = range ?? { offset: 0, length: content.length };
+    return Promise.resolve(content.subarray(offset, offset + length));
   }
 
   async write(path: RemotePath, content: Uint8Array | string): Promise<void> {
