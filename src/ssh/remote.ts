@@ -48,6 +48,19 @@ export interface TransferOptions {
   readonly onBytes?: (bytes: number) => void;
 }
 
+/** What a local file was when somebody looked; a time of 0 proves nothing. */
+export interface LocalFacts {
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+export interface UploadOptions extends TransferOptions {
+  readonly mode?: number;
+  readonly mtimeSeconds?: number;
+  readonly expected?: LocalFacts;
+  readonly checkTarget?: (found: RemoteStat | undefined) => void;
+}
+
 /** Files of the remote machine over SFTP. Every operation rejects with a `Failure` of `ssh/failures.ts`. */
 export interface RemoteFiles {
   /** Undefined when nothing is there; links are followed. */
@@ -69,13 +82,11 @@ export interface RemoteFiles {
   ): Promise<void>;
   /**
    * Streams a local file up with a pipelined loop, temporary name then rename. Its time is `mtimeSeconds` since 1970
-   * where that is given and the server can, else the server's now.
+   * where that is given and the server can, else the server's now. Rejects with `localFileChanged` when the local file
+   * is not as `expected`, or changes meanwhile. Just before the rename `checkTarget` gets what
+   * has the name until then; what it throws stops the rename.
    */
-  upload(
-    localPath: string,
-    path: RemotePath,
-    options?: TransferOptions & { mode?: number; mtimeSeconds?: number },
-  ): Promise<void>;
+  upload(localPath: string, path: RemotePath, options?: UploadOptions): Promise<void>;
   /**
    * Writes the local file from `offset` on to the same place of `path`, which needs no temporary name: it is one.
    * What was written stays there when the line is cut, so that a later call can go on.

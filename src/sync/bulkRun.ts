@@ -14,7 +14,7 @@ import { STAGING_FOLDER, type RemoteListing } from './remoteListing';
 import { foldersOf } from './remoteState';
 import type { RemoteTree } from './remoteTree';
 import { rememberManifest } from './seenManifests';
-import type { SyncOptions, SyncSummary } from './syncOptions';
+import type { SyncDone, SyncOptions, SyncSummary } from './syncOptions';
 import { tarParts, type TarMember } from './tarStream';
 
 const APPLY_TIMEOUT_MS = 30 * 60_000;
@@ -83,6 +83,10 @@ export class BulkRun {
       kept: plan.kept,
       skippedLinks: local.skippedLinks,
     };
+  }
+
+  get done(): SyncDone {
+    return { uploaded: [], removed: 0, bytes: 0, kept: [] };
   }
 
   get #mtimeSeconds(): number {

@@ -49,6 +49,16 @@ export interface SyncNotes {
   readonly purged: readonly string[];
 }
 
+/** What a run did before it found that a side had changed. */
+export interface SyncDone {
+  /** Paths of files. */
+  readonly uploaded: readonly string[];
+  readonly removed: number;
+  readonly bytes: number;
+  /** Of what was replaced, with the path of its copy. */
+  readonly kept: readonly KeptFile[];
+}
+
 export interface SyncSummary {
   /** Numbers of files. */
   readonly uploaded: number;

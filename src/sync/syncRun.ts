@@ -14,11 +14,11 @@ import {
   type Manifest,
   type ManifestFile,
 } from './manifest';
-import { entryFor, type HashedFile, type SyncPlan } from './plan';
+import { entryFor, type HashedFile, type RemoteFact, type SyncPlan } from './plan';
 import { inPool } from './pool';
-import { foldersOf } from './remoteState';
+import { foldersOf, readManifest } from './remoteState';
 import type { RemoteTree } from './remoteTree';
-import type { SyncOptions, SyncSummary } from './syncOptions';
+import type { SyncDone, SyncOptions, SyncSummary } from './syncOptions';
 
 /** Small files wait for round trips, so many go at once. */
 const UPLOADS_AT_ONCE = 32;
@@ -29,9 +29,12 @@ const STRAY_AGE_SECONDS = 600;
 export class SyncRun {
   readonly #uploaded = new Map<string, ManifestFile>();
   readonly #bytesTotal: number;
+  #removed = 0;
   #bytesDone = 0;
   #bytesTold = 0;
   #currentPath = '';
+  /** What must lie there when it is stored again. */
+  #manifest: Manifest;
   /** The time of what is sent. */
   #mtimeSeconds: number | undefined;
 
@@ -39,10 +42,33 @@ export class SyncRun {
     private readonly options: SyncOptions,
     private readonly known: { plan: SyncPlan; manifest: Manifest; remote: RemoteTree },
   ) {
+    this.#manifest = known.manifest;
     this.#bytesTotal = known.plan.uploads.reduce((sum, file) => sum + file.size, 0);
   }
 
+  /** Throws `remoteBusy` or `localFileChanged` when a side changed since the plan was made: another plan may do. */
   async finish(tree: LocalTree): Promise<SyncSummary> {
+    try {
+      return await this.#finish(tree);
+    } catch (error) {
+      if (isFailure(error, 'remoteBusy') || isFailure(error, 'localFileChanged'))
+        await this.#recordDone();
+      throw error;
+    }
+  }
+
+  get done(): SyncDone {
+    return {
+      uploaded: [...this.#uploaded.keys()],
+      removed: this.#removed,
+      bytes: this.#bytesDone,
+      kept: this.known.plan.kept.filter(
+        ({ path, copy }) => copy !== undefined && this.#uploaded.has(path),
+      ),
+    };
+  }
+
+  async #finish(tree: LocalTree): Promise<SyncSummary> {
     const { plan, manifest } = this.known;
     const { signal } = this.options;
     const isQuiet = plan.uploads.length === 0 && plan.removals.length === 0;
@@ -84,12 +110,28 @@ export class SyncRun {
     if (nowSeconds > 0) this.#mtimeSeconds = nowSeconds - SENT_AGE_SECONDS;
   }
 
+  /** So that the next plan need not read back what has come; where another window stores, it must. */
+  async #recordDone(): Promise<void> {
+    const { plan } = this.known;
+    if (this.#uploaded.size === 0) return;
+    const open = plan.uploads.filter((file) => !this.#uploaded.has(file.path));
+    await this.#store({
+      files: new Map([...plan.found, ...this.#uploaded]),
+      pending: new Map(open.map((file) => [file.path, entryFor(file)])),
+    }).catch((error: unknown) => {
+      if (!isFailure(error)) throw error;
+    });
+  }
+
+  /** Another window may have stored its own since ours was read; written over, its files would be nobody's. */
   async #store(manifest: Manifest): Promise<void> {
     const { files, signal } = this.options;
+    if (!isSameManifest(await readManifest(this.options), this.#manifest)) throw this.#busy();
     await this.#writable(MANIFEST_PATH, async () => {
       await files.makeFolder(this.#at('.furo'), signal);
       await files.write(this.#at(MANIFEST_PATH), renderManifest(manifest), signal && { signal });
     });
+    this.#manifest = manifest;
   }
 
   /** When the manifest was written, by the clock of its file system; 0 when that is not told. */
@@ -100,7 +142,26 @@ export class SyncRun {
 
   async #remove(paths: readonly string[]): Promise<void> {
     const { files, signal } = this.options;
-    await inPool(paths, UPLOADS_AT_ONCE, signal, (path) => files.remove(this.#at(path), signal));
+    await inPool(paths, UPLOADS_AT_ONCE, signal, async (path) => {
+      const found = await files.stat(this.#at(path), signal);
+      if (found) this.#checkPlanned(path, found);
+      await files.remove(this.#at(path), signal);
+      this.#removed += 1;
+    });
+  }
+
+  /** The plan may be an hour old: an edit there since then must not be replaced or removed without a copy. */
+  #checkPlanned(path: string, found: RemoteFact | undefined): void {
+    const planned = this.known.remote.entries.get(path);
+    const isPlanned =
+      found?.kind === planned?.kind &&
+      found?.size === planned?.size &&
+      found?.mtimeSeconds === planned?.mtimeSeconds;
+    if (!isPlanned) throw this.#busy();
+  }
+
+  #busy(): Error {
+    return syncFailure('remoteBusy', { path: this.options.remoteFolder });
   }
 
   async #makeFolders(needed: ReadonlySet<string>): Promise<void> {
@@ -139,6 +200,11 @@ export class SyncRun {
         mode: file.mode,
         ...(this.#mtimeSeconds !== undefined && { mtimeSeconds: this.#mtimeSeconds }),
         ...(signal && { signal }),
+        // The copy of a script has a time of its own.
+        expected: { size: file.size, mtimeMs: file.isNormalised ? 0 : file.mtimeMs },
+        checkTarget: (found) => {
+          this.#checkPlanned(file.path, found);
+        },
         onBytes: (bytes) => {
           this.#bytesDone += bytes;
           if (this.#bytesDone - this.#bytesTold >= PROGRESS_BYTES) this.#tell();
@@ -171,12 +237,12 @@ export class SyncRun {
 
   /** Removes unfinished files of earlier runs; the manifest was just written, so its time is the server's now. */
   async #sweep(): Promise<void> {
-    const { strayAgeSeconds = STRAY_AGE_SECONDS } = this.options;
+    const { files, signal, strayAgeSeconds = STRAY_AGE_SECONDS } = this.options;
     const { strays } = this.known.remote;
     if (strays.length === 0) return;
     const now = await this.#storedSeconds();
     const old = strays.filter((stray) => now - stray.mtimeSeconds >= strayAgeSeconds);
-    await this.#remove(old.map((stray) => stray.path));
+    await inPool(old, UPLOADS_AT_ONCE, signal, ({ path }) => files.remove(this.#at(path), signal));
   }
 
   #tell(): void {

@@ -275,6 +275,34 @@ describe('file requests', () => {
     expect(part.equals(content.subarray(39_999_999))).toBe(true);
   });
 
+  it('shows what a name has before it takes it, and stops when it is told to', async () => {
+    put(local, 'a', 'new');
+    put(there, 'b', 'older');
+    fs.symlinkSync('b', join(there, 'link'));
+    const seen: unknown[] = [];
+    for (const name of ['none', 'b', 'link'])
+      await files.upload(join(local, 'a'), remotePath(join(there, name)), {
+        checkTarget: (found) => seen.push(found && [found.kind, found.size]),
+      });
+    expect(seen).toEqual([undefined, ['file', 5], ['link', 1]]);
+    const refused = files.upload(join(local, 'a'), remotePath(join(there, 'b')), {
+      checkTarget: () => {
+        throw new RangeError('not this one');
+      },
+    });
+    await expect(refused).rejects.toMatchObject({ values: { detail: 'not this one' } });
+    const mtimeMs = fs.statSync(join(local, 'a')).mtimeMs;
+    for (const [name, facts] of [
+      ['a', { size: 3, mtimeMs: mtimeMs - 1 }],
+      ['a', { size: 4, mtimeMs: 0 }],
+      ['gone', { size: 3, mtimeMs: 0 }],
+    ] as const)
+      await expect(
+        files.upload(join(local, name), remotePath(join(there, 'b')), { expected: facts }),
+      ).rejects.toMatchObject({ reason: 'localFileChanged' });
+    expect(listing(there)).toEqual(['b', 'link', 'none']);
+  });
+
   it('names what is missing, what is forbidden and what is read-only', async () => {
     const missing = remotePath(`${root}/none/file`);
     expect(await files.stat(missing)).toBeUndefined();

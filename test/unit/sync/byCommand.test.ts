@@ -307,6 +307,106 @@ describe('a side that changes while a sync runs', () => {
   });
 });
 
+describe.each([
+  ['without a shell', false],
+  ['where a folder there is a link', true],
+])('a side that changes while files go one by one, %s', (_, hasShell) => {
+  const syncEach = (files: FolderFiles, changes: Partial<SyncOptions> = {}) => {
+    const { exec, ...options } = { exec: execIn('/bin/sh'), files, ...changes };
+    return syncProject({
+      localFolder: join(root, 'here'),
+      remoteFolder: remotePath(there()),
+      exclude: [],
+      strayAgeSeconds: 0,
+      ...options,
+      ...(hasShell && { exec }),
+    });
+  };
+
+  /** Calls `change` with the number of the upload, just before it. */
+  function changing(change: (upload: number) => unknown): FolderFiles {
+    const files = new FolderFiles('/');
+    const upload = files.upload.bind(files);
+    let count = 0;
+    files.upload = async (...args) => {
+      await change((count += 1));
+      await upload(...args);
+    };
+    return files;
+  }
+
+  const edit = (path: string, text: string): void => {
+    fs.writeFileSync(join(there(), path), text);
+  };
+  const textThere = (path = ''): string => fs.readFileSync(join(there(), path), 'utf8');
+
+  beforeEach(async () => {
+    fs.mkdirSync(join(root, 'scratch'));
+    fs.mkdirSync(there());
+    fs.symlinkSync(join(root, 'scratch'), join(there(), 'data'));
+    for (const path of ['data/a', 'old', 'z']) put(`here/${path}`, 'one');
+    await syncEach(new FolderFiles('/'));
+    for (const path of ['data/a', 'z']) put(`here/${path}`, 'two');
+  });
+
+  it('keeps an edit that came after the plan was made, and tells of all that was done', async () => {
+    const files = changing((upload) => {
+      if (upload === 1) edit('z', 'an hour of work');
+    });
+    const { kept, ...summary } = await syncEach(files);
+    expect(summary).toMatchObject({ uploaded: 2, removed: 0, unchanged: 1 });
+    expect(kept).toMatchObject([{ path: 'z', why: 'bothChanged' }]);
+    expect(['data/a', 'z', kept[0]?.copy].map(textThere)).toEqual([
+      'two',
+      'two',
+      'an hour of work',
+    ]);
+    expect(await syncEach(new FolderFiles('/'))).toMatchObject({ uploaded: 0, kept: [] });
+  });
+
+  it('leaves a file that was edited before it was to be removed', async () => {
+    fs.rmSync(join(root, 'here/old'));
+    const files = changing((upload) => {
+      if (upload === 1) edit('old', 'an hour of work');
+    });
+    const { kept } = await syncEach(files);
+    expect(kept).toEqual([{ path: 'old', why: 'changedRemotely' }]);
+    expect(textThere('old')).toBe('an hour of work');
+  });
+
+  it('plans again when a file here changes before it is sent, or is gone', async () => {
+    put('here/gone', 'one');
+    const files = changing((upload) => {
+      if (upload > 1) return;
+      put('here/z', 'six');
+      fs.rmSync(join(root, 'here/gone'));
+    });
+    expect(await syncEach(files)).toMatchObject({ uploaded: 2, kept: [] });
+    expect(textThere('z')).toBe('six');
+    expect(fs.existsSync(join(there(), 'gone'))).toBe(false);
+    expect(await syncEach(new FolderFiles('/'))).toMatchObject({ uploaded: 0, kept: [] });
+  });
+
+  it('loses no entry of another window', async () => {
+    const other = changing((upload) => {
+      if (upload > 1) return;
+      put('here/theirs', 'one');
+      return syncEach(new FolderFiles('/'));
+    });
+    expect((await syncEach(other)).kept).toEqual([]);
+    fs.rmSync(join(root, 'here/theirs'));
+    fs.rmSync(join(root, 'here/z'));
+    expect(await syncEach(new FolderFiles('/'))).toMatchObject({ removed: 2, kept: [] });
+  });
+
+  it('gives up, with a reason, on a side that never rests', async () => {
+    const files = changing((upload) => {
+      edit('data/a', 'x'.repeat(upload));
+    });
+    await expect(syncEach(files)).rejects.toMatchObject({ reason: 'remoteBusy' });
+  });
+});
+
 it('writes archives that the system’s tar reads back, whatever the sizes', async () => {
   const sizes = [0, 1, 511, 512, 513, 70_000];
   const members = sizes.map((size, index) => ({

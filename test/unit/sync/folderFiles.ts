@@ -3,7 +3,13 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { sshFailure } from '../../../src/ssh/failures';
-import type { RemoteEntry, RemoteFiles, RemotePath, RemoteStat } from '../../../src/ssh/remote';
+import type {
+  RemoteEntry,
+  RemoteFiles,
+  RemotePath,
+  RemoteStat,
+  UploadOptions,
+} from '../../../src/ssh/remote';
 import { TEMPORARY_PREFIX } from '../../../src/ssh/remoteFiles';
 
 export class FolderFiles implements RemoteFiles {
@@ -52,8 +58,16 @@ export class FolderFiles implements RemoteFiles {
     fs.renameSync(temporary, this.#at(path));
   }
 
-  async upload(localPath: string, path: RemotePath): Promise<void> {
-    await this.write(path, fs.readFileSync(localPath));
+  async upload(localPath: string, path: RemotePath, options: UploadOptions = {}): Promise<void> {
+    const { expected } = options;
+    const local = fs.statSync(localPath, { throwIfNoEntry: false });
+    const isSameTime = expected?.mtimeMs === 0 || local?.mtimeMs === expected?.mtimeMs;
+    if (expected && !(local?.size === expected.size && isSameTime))
+      throw sshFailure('localFileChanged', { path: localPath });
+    const content = fs.readFileSync(localPath);
+    const found = fs.lstatSync(this.#at(path), { throwIfNoEntry: false });
+    options.checkTarget?.(found && toStat(found));
+    await this.write(path, content);
   }
 
   async uploadPart(localPath: string, path: RemotePath, at: { offset: number }): Promise<void> {
