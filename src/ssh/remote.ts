@@ -14,7 +14,10 @@ export interface ExecOptions {
   /** How output becomes text; `latin1` keeps every byte as one character. `utf8` by default. */
   readonly encoding?: 'utf8' | 'latin1';
   readonly signal?: AbortSignal;
-  /** Milliseconds until the command is given up as `timedOut`; default 60,000. */
+  /**
+   * Milliseconds until the command is given up as `timedOut`, from its start or from the last part of its input that the
+   * machine took; default 60,000.
+   */
   readonly timeoutMs?: number;
   /** Another command comes soon: its shell is opened meanwhile, where the server has a channel to spare. */
   readonly isFollowed?: boolean;

@@ -21,6 +21,8 @@ export interface SyncOptions {
   readonly limits?: SyncLimits;
   /** Unfinished files older than this are leftovers of a cut; default 600. */
   readonly strayAgeSeconds?: number;
+  /** Small files that one command brings, together; 64 MiB by default. */
+  readonly batchBytes?: number;
   /** Asked before more files are removed there than is usual; without it, or after a no, they stay. */
   readonly confirmRemovals?: (paths: readonly string[]) => Promise<boolean>;
   readonly signal?: AbortSignal;

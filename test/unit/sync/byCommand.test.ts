@@ -1,13 +1,14 @@
 // The commands of a sync in real shells on this machine: hostile names, other login shells, a side that changes.
 import fc from 'fast-check';
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sshFailure } from '../../../src/ssh/failures';
 import { remotePath } from '../../../src/ssh/remote';
 import { decoded, runScript, scriptText, type Exec } from '../../../src/ssh/remoteScript';
 import { hashRemote } from '../../../src/sync/remoteTree';
@@ -274,6 +275,60 @@ describe('a side that changes while a sync runs', () => {
       expect(equal()).toBe('');
       fs.rmSync(there(), { recursive: true });
     }
+  });
+
+  /** Three commands for 24 small files, a large one, a file that becomes a folder and a removal. */
+  function putBatches(): Partial<SyncOptions> {
+    for (let index = 100; index < 124; index++)
+      put(`here/${index % 2 ? 'new/' : ''}f${String(index)}`, randomBytes(1_000));
+    put('here/large', randomBytes(300_000));
+    put('here/a/deep', 'a folder by now');
+    return { batchBytes: 10_000 };
+  }
+
+  async function syncOld(): Promise<void> {
+    for (const path of ['old', 'a', 'f100']) put(`here/${path}`, 'old');
+    await sync(execIn('/bin/sh'));
+    for (const path of ['old', 'a']) fs.rmSync(join(root, 'here', path));
+  }
+
+  /** Calls `change` with the number of the command that renames, just before it. */
+  function counting(change: (command: number) => void): Exec {
+    const exec = execIn('/bin/sh');
+    let count = 0;
+    return async (command, options) => {
+      if (command.includes('tar -x')) change((count += 1));
+      return exec(command, options);
+    };
+  }
+
+  it('loses no more than one of several commands to a cut', async () => {
+    await syncOld();
+    const batches = putBatches();
+    const exec = counting((command) => {
+      if (command === 3) throw sshFailure('connectionLost', { host: 'furo' });
+    });
+    await expect(sync(exec, batches)).rejects.toMatchObject({ reason: 'connectionLost' });
+    const again = await sync(execIn('/bin/sh'), batches);
+    expect(again).toMatchObject({ uploaded: 6, unchanged: 20, removed: 1, kept: [] });
+    expect(equal()).toBe('');
+    expect(fs.readdirSync(join(there(), '.furo/staging'))).toEqual([]);
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, unchanged: 26, kept: [] });
+  });
+
+  it('tells of all commands when the other side changed between two of them', async () => {
+    await syncOld();
+    const batches = putBatches();
+    fs.writeFileSync(join(there(), 'f100'), 'theirs');
+    const exec = counting((command) => {
+      if (command === 3) fs.writeFileSync(join(there(), 'new/f123'), 'theirs too');
+    });
+    const { kept, ...summary } = await sync(exec, batches);
+    expect(summary).toMatchObject({ uploaded: 26, removed: 2, unchanged: 0 });
+    expect(kept.map(({ path }) => path)).toEqual(['f100', 'new/f123']);
+    const texts = kept.map(({ copy = '' }) => fs.readFileSync(join(there(), copy), 'utf8'));
+    expect(texts).toEqual(['theirs', 'theirs too']);
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, unchanged: 26, kept: [] });
   });
 
   it('asks once about the same removals, however often it plans', async () => {
