@@ -20,6 +20,8 @@ import { tarParts, type TarMember } from './tarStream';
 /** Of silence: each part that the machine takes starts it anew. */
 const APPLY_TIMEOUT_MS = 30 * 60_000;
 const STRAY_AGE_SECONDS = 600;
+/** What waits in the staging folder does so for as long as the files after it take; another window must not sweep it. */
+const STAGED_AGE_SECONDS = 12 * 3600;
 const PROGRESS_BYTES = 256 * 1024;
 const GZIP = { level: 1 };
 /** gzip is worth its time when it takes away this much of the beginning. */
@@ -113,14 +115,19 @@ export class BulkRun {
 
   #leftovers(): string[] {
     const { tree, listing } = this.state;
-    const { strayAgeSeconds = STRAY_AGE_SECONDS } = this.options;
+    const { strayAgeSeconds } = this.options;
     const needed = new Set(this.#parts.map((part) => part.name));
     const staged = [...listing.staged]
       .filter(([name]) => !needed.has(name))
       .map(([name, { mtimeSeconds }]) => ({ path: `${STAGING_FOLDER}/${name}`, mtimeSeconds }));
-    return [...tree.strays, ...staged]
-      .filter(({ mtimeSeconds }) => listing.nowSeconds - mtimeSeconds >= strayAgeSeconds)
-      .map(({ path }) => path);
+    const old = (found: RemoteTree['strays'], ageSeconds: number): string[] =>
+      found
+        .filter(({ mtimeSeconds }) => listing.nowSeconds - mtimeSeconds >= ageSeconds)
+        .map(({ path }) => path);
+    return [
+      ...old(tree.strays, strayAgeSeconds ?? STRAY_AGE_SECONDS),
+      ...old(staged, strayAgeSeconds ?? STAGED_AGE_SECONDS),
+    ];
   }
 
   async #applyAll(after: Manifest, swept: readonly string[]): Promise<void> {

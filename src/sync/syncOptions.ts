@@ -19,7 +19,7 @@ export interface SyncOptions {
   readonly needed?: readonly string[];
   /** Guards against sending a data set by accident; 20,000 files and 2 GiB by default. */
   readonly limits?: SyncLimits;
-  /** Unfinished files older than this are leftovers of a cut; default 600. */
+  /** Unfinished files older than this are leftovers of a cut; default 600, and 12 hours in the staging folder. */
   readonly strayAgeSeconds?: number;
   /** Small files that one command brings, together; 64 MiB by default. */
   readonly batchBytes?: number;

@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isFailure } from '../base/failure';
-import { joinRemote, type RemotePath } from '../ssh/remote';
+import { isFailure, type Failure } from '../base/failure';
+import { joinRemote, remotePath, type RemotePath } from '../ssh/remote';
 import { syncFailure } from './failures';
 import type { LocalTree } from './localTree';
 import {
@@ -224,15 +224,25 @@ export class SyncRun {
     } catch (error) {
       if (isFailure(error, 'permissionDenied'))
         throw syncFailure('remoteNotWritable', { path: this.#at(path), detail: '' }, error);
-      // A file stands where a folder must be, for example; the server says no more than "Failure".
       if (isFailure(error, 'remoteFileFailed') && error.values['operation'] === 'makeFolder')
-        throw syncFailure(
-          'remoteNotWritable',
-          { path: String(error.values['path']), detail: String(error.values['detail']) },
-          error,
-        );
+        throw await this.#folderFailure(error);
       throw error;
     }
+  }
+
+  /** The server says no more than "Failure"; what stands in the way, if anything, tells the rest. */
+  async #folderFailure(failure: Failure): Promise<Error> {
+    const { files, remoteFolder, signal } = this.options;
+    const { path = '', detail = '' } = failure.values;
+    let at = remotePath(String(path));
+    let found = await files.stat(at, signal);
+    while (!found && at !== '/') {
+      at = joinRemote(at, '..');
+      found = await files.stat(at, signal);
+    }
+    return found?.kind === 'file'
+      ? syncFailure('remoteInTheWay', { path: remoteFolder, detail: at }, failure)
+      : syncFailure('remoteNotWritable', { path, detail }, failure);
   }
 
   /** Removes unfinished files of earlier runs; the manifest was just written, so its time is the server's now. */

@@ -131,6 +131,16 @@ for (const isSftpOnly of [false, true])
       expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('edited there');
     });
 
+    it('says that a file of somebody else stands where a folder must be', async () => {
+      put(there, 'd', 'theirs');
+      put(local, 'd/e/f', 'x');
+      const error: unknown = await sync().catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ reason: 'remoteInTheWay', values: { path: there } });
+      expect(listing(there)).toEqual(['d']);
+      fs.renameSync(join(there, 'd'), join(there, 'other'));
+      expect(await sync()).toMatchObject({ uploaded: 1, kept: [] });
+    });
+
     it('sees an edit there in the second of the sync, of the same size', async () => {
       for (const text of ['one', 'two', 'six']) {
         put(local, 'a.txt', text);

@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isFailure } from '../../../src/base/failure';
 import { sshFailure } from '../../../src/ssh/failures';
 import { remotePath } from '../../../src/ssh/remote';
 import { decoded, runScript, scriptText, type Exec } from '../../../src/ssh/remoteScript';
+import { readAnswer } from '../../../src/sync/applyScript';
 import { hashRemote } from '../../../src/sync/remoteTree';
 import { syncProject, type SyncOptions } from '../../../src/sync/upload';
 import { tarParts } from '../../../src/sync/tarStream';
@@ -57,16 +59,18 @@ function put(path: string, content: string | Buffer): void {
   fs.utimesSync(file, time, time);
 }
 
-function sync(exec: Exec, changes: Partial<SyncOptions> = {}) {
-  return syncProject({
+function optionsFor(exec: Exec): SyncOptions {
+  return {
     files: new FolderFiles('/'),
     exec,
     localFolder: join(root, 'here'),
     remoteFolder: remotePath(there()),
     exclude: [],
-    strayAgeSeconds: 0,
-    ...changes,
-  });
+  };
+}
+
+function sync(exec: Exec, changes: Partial<SyncOptions> = {}) {
+  return syncProject({ ...optionsFor(exec), strayAgeSeconds: 0, ...changes });
 }
 
 const there = (): string => join(root, 'it’s "there" $HOME!');
@@ -123,6 +127,41 @@ describe.each(shells)('with %s as login shell', (shell) => {
     expect(equal()).toBe('');
     const open = execFileSync('find', [there(), '-perm', '/077'], { encoding: 'utf8' });
     expect(open).toBe('');
+  });
+});
+
+describe('what a machine answers', () => {
+  const reasonOf = (step: string, ...said: string[]): string => {
+    const answer = Buffer.from([step, said.join('\n')].join('\0'));
+    try {
+      readAnswer(answer, remotePath('/there'), () => 'large.bin');
+    } catch (error) {
+      if (isFailure(error)) return error.reason;
+      throw error;
+    }
+    return 'done';
+  };
+
+  it.each([
+    ['diskFull', 'unpack', 'tar: f/docs/read-only.md: Cannot write: No space left on device'],
+    ['diskFull', 'unpack', 'tar: f/a: Cannot write: Disk quota exceeded', 'tar: Exiting now'],
+    ['diskFull', 'apply', "mv: cannot create directory './a': Disk quota exceeded"],
+    ['diskFull', 'folder', "mkdir: cannot create directory '/x/in': No space left on device"],
+    ['remoteNotWritable', 'apply', "mv: cannot move 'disk full' to './a': Permission denied"],
+    ['remoteNotWritable', 'folder', "mkdir: cannot create directory '/x': Read-only file system"],
+    ['remoteInTheWay', 'folder', "mkdir: cannot create directory '/x/.furo': Not a directory"],
+    ['remoteInTheWay', 'apply', "mkdir: cannot create directory './d': File exists"],
+    ['remoteInTheWay', 'apply', "mv: cannot overwrite non-directory './d' with directory 'f/d'"],
+    ['remoteBusy', 'apply', "mv: target './no such file' is not a directory"],
+    ['remoteBusy', 'apply', "mv: cannot move 'f/d' to './d': Directory not empty"],
+    ['remoteBusy', 'unpack', 'tar: f/full/a: Cannot open: No such file or directory'],
+    ['remoteBusy', 'verify', 'sha256sum: ../part-1: No such file or directory'],
+    ['localFileChanged', 'verify', '../part-1: FAILED', 'sha256sum: WARNING: 1 did NOT match'],
+    ['localFileChanged', 'verify', 'f/no such file: FAILED'],
+    ['remoteFileFailed', 'verify', 'sha256sum: ../part-1: Input/output error'],
+    ['remoteFileFailed', ''],
+  ])('is %s, of the step %s: %s', (reason, ...answer) => {
+    expect(reasonOf(...(answer as [string]))).toBe(reason);
   });
 });
 
@@ -275,6 +314,37 @@ describe('a side that changes while a sync runs', () => {
       expect(equal()).toBe('');
       fs.rmSync(there(), { recursive: true });
     }
+  });
+
+  it('leaves alone for half a day what another window has in the staging folder', async () => {
+    put('here/a.txt', 'one');
+    const ages = { 'in-live': 1, 'in-dead': 13, 'part-live': 11, 'part-dead': 13 };
+    const staging = join(there(), '.furo/staging');
+    for (const [name, hours] of Object.entries(ages)) {
+      const path = join(staging, name);
+      fs.mkdirSync(staging, { recursive: true });
+      if (name.startsWith('in-')) fs.mkdirSync(path);
+      else fs.writeFileSync(path, name);
+      const seconds = Date.now() / 1000 - hours * 3600;
+      fs.utimesSync(path, seconds, seconds);
+    }
+    await syncProject(optionsFor(execIn('/bin/sh')));
+    expect(fs.readdirSync(staging).sort()).toEqual(['in-live', 'part-live']);
+  });
+
+  it.each(['in-', 'part-'])('plans again when somebody took its %s away', async (prefix) => {
+    put('here/a.txt', 'one');
+    put('here/large', randomBytes(300_000));
+    const inner = execIn('/bin/sh');
+    let tries = 0;
+    const exec: Exec = (command, options) => {
+      if (!command.includes('k=verify;') || (tries += 1) > 1) return inner(command, options);
+      const sweep = `k=verify; rm -rf .furo/staging/${prefix}*;`;
+      return inner(command.replace('k=verify;', sweep), options);
+    };
+    expect(await sync(exec)).toMatchObject({ uploaded: 2, kept: [] });
+    expect(tries).toBe(2);
+    expect(equal()).toBe('');
   });
 
   /** Three commands for 24 small files, a large one, a file that becomes a folder and a removal. */
