@@ -69,7 +69,7 @@ export class SftpFiles implements RemoteFiles {
         await requests.makeFolders(session, path, FOLDER_MODE);
       } catch (error) {
         const probe = joinRemote(requests.parentOf(path), temporaryName());
-        throw await this.#explained(error, path, probe);
+        throw await this.#explained(error, session, path, probe);
       }
     });
   }
@@ -132,7 +132,7 @@ export class SftpFiles implements RemoteFiles {
             throw new Error(`${offset + sent} of ${content.size} bytes`);
         } catch (error) {
           const probe = joinRemote(requests.parentOf(path), temporaryName());
-          throw await this.#explained(error, path, probe);
+          throw await this.#explained(error, session, path, probe);
         } finally {
           await requests.closeHandle(session, handle).catch(ignore);
         }
@@ -208,7 +208,7 @@ export class SftpFiles implements RemoteFiles {
         await requests.replace(session, temporary, path);
       } catch (error) {
         // Asked before the half-written file goes: once it is gone, a full disk is not full any more.
-        const explained = await this.#explained(error, path, temporary);
+        const explained = await this.#explained(error, session, path, temporary);
         if (handle) await requests.closeHandle(session, handle).catch(ignore);
         await requests.removeFile(session, temporary).catch(ignore);
         throw explained;
@@ -233,9 +233,16 @@ export class SftpFiles implements RemoteFiles {
     return withLanes(plan, (lanes) => sendBytes(lanes, { ...content, offset }, options));
   }
 
-  /** SFTP says only `Failure` when a disk is full or a quota is used up; a shell on the same machine knows more. */
-  async #explained(error: unknown, path: RemotePath, probe: RemotePath): Promise<unknown> {
+  /** SFTP says only `Failure` when a disk is full or a quota is used up; its file system may tell, or a shell there. */
+  async #explained(
+    error: unknown,
+    session: SftpSession,
+    path: RemotePath,
+    probe: RemotePath,
+  ): Promise<unknown> {
     if (!isVague(error)) return error;
+    if (await requests.isFull(session, requests.parentOf(probe), session.chunkBytes))
+      return sshFailure('diskFull', { path, detail: 'No space left on device' }, error);
     const detail = await this.ports.explainWriteError(probe);
     return detail === undefined ? error : toFileFailure(new Error(detail), path, 'write');
   }
