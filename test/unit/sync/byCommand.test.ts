@@ -432,21 +432,16 @@ describe('a side that changes while a sync runs', () => {
   });
 });
 
-describe.each([
-  ['without a shell', false],
-  ['where a folder there is a link', true],
-])('a side that changes while files go one by one, %s', (_, hasShell) => {
-  const syncEach = (files: FolderFiles, changes: Partial<SyncOptions> = {}) => {
-    const { exec, ...options } = { exec: execIn('/bin/sh'), files, ...changes };
-    return syncProject({
+describe('a side that changes while files go one by one', () => {
+  const syncEach = (files: FolderFiles, exec?: Exec) =>
+    syncProject({
+      files,
+      ...(exec && { exec }),
       localFolder: join(root, 'here'),
       remoteFolder: remotePath(there()),
       exclude: [],
       strayAgeSeconds: 0,
-      ...options,
-      ...(hasShell && { exec }),
     });
-  };
 
   /** Calls `change` with the number of the upload, just before it. */
   function changing(change: (upload: number) => unknown): FolderFiles {
@@ -474,11 +469,14 @@ describe.each([
     for (const path of ['data/a', 'z']) put(`here/${path}`, 'two');
   });
 
-  it('keeps an edit that came after the plan was made, and tells of all that was done', async () => {
+  it.each([
+    ['without a shell', undefined],
+    ['as a folder there is a link', execIn('/bin/sh')],
+  ])('%s, keeps a late edit and tells of all that was done', async (_, exec) => {
     const files = changing((upload) => {
       if (upload === 1) edit('z', 'an hour of work');
     });
-    const { kept, ...summary } = await syncEach(files);
+    const { kept, ...summary } = await syncEach(files, exec);
     expect(summary).toMatchObject({ uploaded: 2, removed: 0, unchanged: 1 });
     expect(kept).toMatchObject([{ path: 'z', why: 'bothChanged' }]);
     expect(['data/a', 'z', kept[0]?.copy].map(textThere)).toEqual([
