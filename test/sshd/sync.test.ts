@@ -131,12 +131,16 @@ for (const isSftpOnly of [false, true])
       expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('edited there');
     });
 
-    it('says that a file of somebody else stands where a folder must be', async () => {
+    it('says that a file of somebody else stands where a folder must be, and does the rest', async () => {
       put(there, 'd', 'theirs');
       put(local, 'd/e/f', 'x');
-      const error: unknown = await sync().catch((thrown: unknown) => thrown);
-      expect(error).toMatchObject({ reason: 'remoteInTheWay', values: { path: there } });
-      expect(listing(there)).toEqual(['d']);
+      put(local, 'other file', 'y');
+      const kept = [{ path: 'd/e/f', why: 'inTheWay' }];
+      expect(await sync()).toMatchObject({ uploaded: 1, kept });
+      expect(listing(there).filter((path) => !path.startsWith('.furo'))).toEqual([
+        'd',
+        'other file',
+      ]);
       fs.renameSync(join(there, 'd'), join(there, 'other'));
       expect(await sync()).toMatchObject({ uploaded: 1, kept: [] });
     });
