@@ -36,6 +36,8 @@ class RunningCommand implements Disposable {
   readonly #stdout: Buffer[] = [];
   readonly #stderr: Buffer[] = [];
   readonly #owned: Disposable[] = [];
+  #time: Disposable | undefined;
+  #isDisposed = false;
   #bytes = 0;
   #isClosed = false;
 
@@ -52,11 +54,13 @@ class RunningCommand implements Disposable {
       channel.on('error', () => undefined);
       const { stdin = '' } = options;
       if (typeof stdin === 'string' || stdin instanceof Uint8Array) channel.end(stdin);
-      else this.#feed(stdin).catch(reject);
+      else this.#feed(stdin, reject).catch(reject);
     });
   }
 
   dispose(): void {
+    this.#isDisposed = true;
+    this.#time?.dispose();
     for (const item of this.#owned) item.dispose();
     if (this.#isClosed) return;
     const { execChannel } = this;
@@ -69,11 +73,12 @@ class RunningCommand implements Disposable {
   }
 
   /** Waits for the machine to take each part before it asks for the next, so memory stays flat. */
-  async #feed(parts: AsyncIterable<Uint8Array>): Promise<void> {
+  async #feed(parts: AsyncIterable<Uint8Array>, reject: (reason: unknown) => void): Promise<void> {
     const { channel } = this.execChannel;
     for await (const part of parts) {
       if (this.#isClosed || channel.destroyed) return;
       if (!channel.write(part)) await drained(channel);
+      this.#startTime(reject);
     }
     channel.end();
   }
@@ -105,14 +110,18 @@ class RunningCommand implements Disposable {
     });
   }
 
-  #limit(options: ExecOptions, reject: (reason: unknown) => void): void {
-    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-    this.#owned.push(
-      this.context.hop.onDidEnd(reject),
-      this.context.clock.after(timeoutMs, () => {
-        reject(sshFailure('timedOut', { operation: 'exec', seconds: timeoutMs / 1000 }));
-      }),
-    );
+  #startTime(reject: (reason: unknown) => void): void {
+    this.#time?.dispose();
+    if (this.#isDisposed) return;
+    const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.options;
+    this.#time = this.context.clock.after(timeoutMs, () => {
+      reject(sshFailure('timedOut', { operation: 'exec', seconds: timeoutMs / 1000 }));
+    });
+  }
+
+  #limit({ signal }: ExecOptions, reject: (reason: unknown) => void): void {
+    this.#owned.push(this.context.hop.onDidEnd(reject));
+    this.#startTime(reject);
     if (!signal) return;
     const onAbort = (): void => {
       reject(signal.reason);

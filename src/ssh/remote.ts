@@ -14,7 +14,10 @@ export interface ExecOptions {
   /** How output becomes text; `latin1` keeps every byte as one character. `utf8` by default. */
   readonly encoding?: 'utf8' | 'latin1';
   readonly signal?: AbortSignal;
-  /** Milliseconds until the command is given up as `timedOut`; default 60,000. */
+  /**
+   * Milliseconds until the command is given up as `timedOut`, from its start or from the last part of its input that the
+   * machine took; default 60,000.
+   */
   readonly timeoutMs?: number;
   /** Another command comes soon: its shell is opened meanwhile, where the server has a channel to spare. */
   readonly isFollowed?: boolean;
@@ -48,6 +51,19 @@ export interface TransferOptions {
   readonly onBytes?: (bytes: number) => void;
 }
 
+/** What a local file was when somebody looked; a time of 0 proves nothing. */
+export interface LocalFacts {
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+export interface UploadOptions extends TransferOptions {
+  readonly mode?: number;
+  readonly mtimeSeconds?: number;
+  readonly expected?: LocalFacts;
+  readonly checkTarget?: (found: RemoteStat | undefined) => void;
+}
+
 /** Files of the remote machine over SFTP. Every operation rejects with a `Failure` of `ssh/failures.ts`. */
 export interface RemoteFiles {
   /** Undefined when nothing is there; links are followed. */
@@ -69,13 +85,11 @@ export interface RemoteFiles {
   ): Promise<void>;
   /**
    * Streams a local file up with a pipelined loop, temporary name then rename. Its time is `mtimeSeconds` since 1970
-   * where that is given and the server can, else the server's now.
+   * where that is given and the server can, else the server's now. Rejects with `localFileChanged` when the local file
+   * is not as `expected`, or changes meanwhile. Just before the rename `checkTarget` gets what
+   * has the name until then; what it throws stops the rename.
    */
-  upload(
-    localPath: string,
-    path: RemotePath,
-    options?: TransferOptions & { mode?: number; mtimeSeconds?: number },
-  ): Promise<void>;
+  upload(localPath: string, path: RemotePath, options?: UploadOptions): Promise<void>;
   /**
    * Writes the local file from `offset` on to the same place of `path`, which needs no temporary name: it is one.
    * What was written stays there when the line is cut, so that a later call can go on.

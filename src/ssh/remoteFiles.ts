@@ -12,6 +12,7 @@ import {
   type RemotePath,
   type RemoteStat,
   type TransferOptions,
+  type UploadOptions,
 } from './remote';
 import * as requests from './sftpRequests';
 import { isVague, STATUS, statusOf, toFileFailure, type SftpSession } from './sftpSession';
@@ -35,8 +36,6 @@ export interface RemoteFilesPorts {
   /** What the machine says when it writes to `path`: the text of its error, or undefined. Never throws. */
   explainWriteError(path: RemotePath): Promise<string | undefined>;
 }
-
-type WriteOptions = TransferOptions & { mode?: number; mtimeSeconds?: number };
 
 interface Task {
   readonly path: RemotePath;
@@ -70,7 +69,7 @@ export class SftpFiles implements RemoteFiles {
         await requests.makeFolders(session, path, FOLDER_MODE);
       } catch (error) {
         const probe = joinRemote(requests.parentOf(path), temporaryName());
-        throw await this.#explained(error, path, probe);
+        throw await this.#explained(error, session, path, probe);
       }
     });
   }
@@ -105,20 +104,21 @@ export class SftpFiles implements RemoteFiles {
   async write(
     path: RemotePath,
     content: Uint8Array | string,
-    options: WriteOptions = {},
+    options: UploadOptions = {},
   ): Promise<void> {
     const bytes = Buffer.from(content as Uint8Array);
     await this.#send(path, { size: bytes.length, source: bytesOf(bytes) }, options);
   }
 
-  async upload(localPath: string, path: RemotePath, options: WriteOptions = {}): Promise<void> {
-    await withLocalContent(localPath, (content) => this.#send(path, content, options));
+  async upload(localPath: string, path: RemotePath, options: UploadOptions = {}): Promise<void> {
+    const send = (content: Content): Promise<void> => this.#send(path, content, options);
+    await withLocalContent(localPath, send, options.expected);
   }
 
   async uploadPart(
     localPath: string,
     path: RemotePath,
-    options: WriteOptions & { offset: number },
+    options: UploadOptions & { offset: number },
   ): Promise<void> {
     const { signal, offset, mode = FILE_MODE } = options;
     await withLocalContent(localPath, (content) =>
@@ -132,7 +132,7 @@ export class SftpFiles implements RemoteFiles {
             throw new Error(`${offset + sent} of ${content.size} bytes`);
         } catch (error) {
           const probe = joinRemote(requests.parentOf(path), temporaryName());
-          throw await this.#explained(error, path, probe);
+          throw await this.#explained(error, session, path, probe);
         } finally {
           await requests.closeHandle(session, handle).catch(ignore);
         }
@@ -188,8 +188,8 @@ export class SftpFiles implements RemoteFiles {
     });
   }
 
-  async #send(path: RemotePath, content: Content, options: WriteOptions): Promise<void> {
-    const { signal, mode = FILE_MODE, mtimeSeconds } = options;
+  async #send(path: RemotePath, content: Content, options: UploadOptions): Promise<void> {
+    const { signal, mode = FILE_MODE, mtimeSeconds, checkTarget } = options;
     const temporary = joinRemote(requests.parentOf(path), temporaryName());
     await this.#run({ path, operation: 'write', signal }, async (session) => {
       let handle: Buffer | undefined;
@@ -202,12 +202,13 @@ export class SftpFiles implements RemoteFiles {
         if (mtimeSeconds !== undefined) await requests.setModified(session, handle, mtimeSeconds);
         const closing = requests.closeHandle(session, handle);
         handle = undefined;
-        await closing;
+        const [found] = await Promise.all([checkTarget && foundAt(session, path), closing]);
+        checkTarget?.(found);
         signal?.throwIfAborted();
         await requests.replace(session, temporary, path);
       } catch (error) {
         // Asked before the half-written file goes: once it is gone, a full disk is not full any more.
-        const explained = await this.#explained(error, path, temporary);
+        const explained = await this.#explained(error, session, path, temporary);
         if (handle) await requests.closeHandle(session, handle).catch(ignore);
         await requests.removeFile(session, temporary).catch(ignore);
         throw explained;
@@ -232,9 +233,16 @@ export class SftpFiles implements RemoteFiles {
     return withLanes(plan, (lanes) => sendBytes(lanes, { ...content, offset }, options));
   }
 
-  /** SFTP says only `Failure` when a disk is full or a quota is used up; a shell on the same machine knows more. */
-  async #explained(error: unknown, path: RemotePath, probe: RemotePath): Promise<unknown> {
+  /** SFTP says only `Failure` when a disk is full or a quota is used up; its file system may tell, or a shell there. */
+  async #explained(
+    error: unknown,
+    session: SftpSession,
+    path: RemotePath,
+    probe: RemotePath,
+  ): Promise<unknown> {
     if (!isVague(error)) return error;
+    if (await requests.isFull(session, requests.parentOf(probe), session.chunkBytes))
+      return sshFailure('diskFull', { path, detail: 'No space left on device' }, error);
     const detail = await this.ports.explainWriteError(probe);
     return detail === undefined ? error : toFileFailure(new Error(detail), path, 'write');
   }
@@ -248,6 +256,16 @@ export class SftpFiles implements RemoteFiles {
     } catch (error) {
       throw toFileFailure(error, task.path, task.operation);
     }
+  }
+}
+
+/** Undefined when nothing is there; a link is not followed. */
+async function foundAt(session: SftpSession, path: RemotePath): Promise<RemoteStat | undefined> {
+  try {
+    return await requests.statLink(session, path);
+  } catch (error) {
+    if (statusOf(error) === STATUS.noSuchFile) return undefined;
+    throw error;
   }
 }
 

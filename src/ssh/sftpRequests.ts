@@ -172,6 +172,24 @@ export async function replace(
   }
 }
 
+/** True when the file system of a folder has no room for so many bytes, or for one more name; false where nobody tells. */
+export async function isFull(
+  session: SftpSession,
+  folder: RemotePath,
+  bytes: number,
+): Promise<boolean> {
+  try {
+    const told = await session.call((done: Done<Record<string, number | bigint>>) => {
+      session.sftp.ext_openssh_statvfs(folder, done);
+    });
+    const of = (name: string): number => Number(told[name]);
+    const isWithoutRoom = of('f_blocks') > 0 && of('f_bavail') * of('f_frsize') < bytes;
+    return isWithoutRoom || (of('f_files') > 0 && of('f_favail') === 0);
+  } catch {
+    return false;
+  }
+}
+
 export function parentOf(path: RemotePath): RemotePath {
   return remotePath(path.slice(0, path.lastIndexOf('/')) || '/');
 }

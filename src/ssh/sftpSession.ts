@@ -196,11 +196,16 @@ export function isVague(error: unknown): boolean {
 
 const FULL = /no space left|quota exceeded|disk full|disc quota|not enough space|ENOSPC|EDQUOT/i;
 
+/** True for the words of a file system that is full, or of a quota. */
+export function saysFull(text: string): boolean {
+  return FULL.test(text);
+}
+
 /** Names an answer of the file server. Cancellations and Failures pass unchanged. */
 export function toFileFailure(error: unknown, path: string, operation: string): unknown {
   if (isFailure(error) || (error instanceof Error && error.name === 'AbortError')) return error;
   const detail = detailOf(error);
-  if (FULL.test(detail)) return sshFailure('diskFull', { path, detail }, error);
+  if (saysFull(detail)) return sshFailure('diskFull', { path, detail }, error);
   switch (statusOf(error)) {
     case STATUS.noSuchFile:
       return sshFailure('noSuchFile', { path }, error);

@@ -1,5 +1,5 @@
 // The one command that turns a staged change into the project: unpack, check, rename. Text only; runs nothing.
-import { toFileFailure } from '../ssh/sftpSession';
+import { saysFull, toFileFailure } from '../ssh/sftpSession';
 import { sshFailure } from '../ssh/failures';
 import type { RemotePath } from '../ssh/remote';
 import { decoded, scriptText } from '../ssh/remoteScript';
@@ -22,7 +22,7 @@ export const APPLY = scriptText(
   `k=folder; if m=$(mkdir -p "$r/${STAGING_FOLDER}" 2>&1) && m=$(cd "$r" 2>&1 && mkdir $s 2>&1); then`,
   'cd "$r"; trap "rm -rf $s" EXIT; trap "exit 1" TERM INT;',
   'k=unpack; if m=$({ $z | tar -xpof - -C $s; } 2>&1); then',
-  'k=verify; if m=$(cd $s && sha256sum -c --quiet sums 2>&1); then',
+  'k=verify; if m=$({ cd $s && sha256sum -c --quiet sums; } 2>&1); then',
   'k=stale; b=-; [ -e $M ] && b=$(sha256sum <$M) && b=${b%% *};',
   'if [ "$b" = "${4#_}" ] &&',
   '[ "$(xargs -0 -r stat -c "%s %Y" -- <$s/seen 2>/dev/null)" = "$(cat $s/facts)" ] &&',
@@ -39,17 +39,35 @@ export function readAnswer(
 ): void {
   const [step = '', said = ''] = (answer?.toString('utf8') ?? '').split('\0');
   if (step === 'done') return;
-  // Another window made the same folder between our look and our renames. What was renamed by then is in the manifest.
-  const isLate = step === 'apply' && /directory not empty/i.test(said);
-  if (step === 'stale' || isLate) throw syncFailure('remoteBusy', { path: root });
+  const reasons = reasonsIn(said);
+  const detail = said.trim().replaceAll('\n', '; ') || `no answer to ${step || 'the command'}`;
+  if (saysFull(reasons)) throw sshFailure('diskFull', { path: root, detail });
+  if (step === 'stale' || isLate(step, reasons)) throw syncFailure('remoteBusy', { path: root });
   const [, file, part] =
     /^\\?(?:f\/(.*)|\.\.\/(part-.*)): FAILED$/m.exec(step === 'verify' ? said : '') ?? [];
   const changed = file ?? (part === undefined ? undefined : nameOf(part));
   if (changed !== undefined) throw sshFailure('localFileChanged', { path: changed });
-  const detail = said.trim().replaceAll('\n', '; ') || `no answer to ${step || 'the command'}`;
-  if (/permission denied|read-only|not a directory|file exists/i.test(detail))
+  if (/permission denied|read-only|not permitted/i.test(reasons))
     throw syncFailure('remoteNotWritable', { path: root, detail });
+  if (/not a directory|non-directory|file exists/i.test(reasons))
+    throw syncFailure('remoteInTheWay', { path: root, detail });
   throw toFileFailure(new Error(detail), root, 'write');
+}
+
+/** What each line says is wrong, without the names in it: any word may be part of a name. */
+function reasonsIn(said: string): string {
+  const withoutNames = said.replace(/[`'].*'/g, '');
+  return withoutNames.replace(/^.*: (?=.)/gm, '');
+}
+
+/**
+ * Another window made the same folder or took one away between our look and our renames, or it has swept or taken what
+ * waited in the staging folder. What was renamed by then is in the manifest.
+ */
+function isLate(step: string, reasons: string): boolean {
+  if (step === 'folder') return false;
+  const isRenamed = /directory not empty|^target +is not a directory/im.test(reasons);
+  return (step === 'apply' && isRenamed) || /no such file|can't cd to/i.test(reasons);
 }
 
 /** A line for `sha256sum -c`, in its own way of writing backslashes. */

@@ -1,10 +1,10 @@
-// Does what a plan says where the machine has a shell: large files wait as parts, then one command applies it all.
+// Does what a plan says where the machine has a shell: one command for all of it, or a few; large files come before as parts.
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable, pipeline } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
 import { runScript } from '../ssh/remoteScript';
 import { APPLY, readAnswer, sumLine } from './applyScript';
-import { SMALL_BYTES } from './contents';
+import { inBatches, isSmall, standingAfter, type Standing } from './batches';
 import { nameParts, sendParts, type Part } from './largeParts';
 import type { LocalTree } from './localTree';
 import { isSameManifest, renderManifest, SENT_AGE_SECONDS, type Manifest } from './manifest';
@@ -14,11 +14,14 @@ import { STAGING_FOLDER, type RemoteListing } from './remoteListing';
 import { foldersOf } from './remoteState';
 import type { RemoteTree } from './remoteTree';
 import { rememberManifest } from './seenManifests';
-import type { SyncOptions, SyncSummary } from './syncOptions';
+import type { SyncDone, SyncOptions, SyncSummary } from './syncOptions';
 import { tarParts, type TarMember } from './tarStream';
 
+/** Of silence: each part that the machine takes starts it anew. */
 const APPLY_TIMEOUT_MS = 30 * 60_000;
 const STRAY_AGE_SECONDS = 600;
+/** What waits in the staging folder does so for as long as the files after it take; another window must not sweep it. */
+const STAGED_AGE_SECONDS = 12 * 3600;
 const PROGRESS_BYTES = 256 * 1024;
 const GZIP = { level: 1 };
 /** gzip is worth its time when it takes away this much of the beginning. */
@@ -31,12 +34,26 @@ export interface BulkState {
   readonly listing: RemoteListing;
 }
 
+/** What one command does, all or nothing. */
+interface Batch {
+  readonly plan: SyncPlan;
+  readonly small: readonly HashedFile[];
+  readonly parts: readonly Part[];
+  readonly before: Standing;
+  /** Digest of the manifest as it lies there before. */
+  readonly digest: string;
+  /** What is recorded at its end. */
+  readonly after: Manifest;
+  readonly swept: readonly string[];
+  /** A name for it alone: the command before may still be removing its own. */
+  readonly staging: string;
+}
+
 /** The acting part of one sync, by command. */
 export class BulkRun {
-  readonly #small: readonly HashedFile[];
   readonly #parts: readonly Part[];
   readonly #bytesTotal: number;
-  readonly #staging = `in-${randomBytes(8).toString('hex')}`;
+  readonly #done: SyncPlan[] = [];
   #filesDone = 0;
   #bytesDone = 0;
   #bytesTold = 0;
@@ -46,16 +63,13 @@ export class BulkRun {
     private readonly state: BulkState,
   ) {
     const { uploads } = state.plan;
-    this.#small = uploads.filter((file) => file.size < SMALL_BYTES);
-    // Large ones go over SFTP on two channels, which can go on after a cut.
-    this.#parts = nameParts(uploads.filter((file) => file.size >= SMALL_BYTES));
-    this.#bytesTotal = uploads.reduce((sum, file) => sum + file.size, 0);
+    this.#parts = nameParts(uploads.filter((file) => !isSmall(file)));
+    this.#bytesTotal = bytesIn(state.plan);
   }
 
   /** Throws `remoteBusy` or `localFileChanged` when a side changed since the plan was made: another plan may do. */
   async finish(local: LocalTree): Promise<SyncSummary> {
     const { plan, manifest } = this.state;
-    const { files, remoteFolder: root } = this.options;
     const after = this.#after();
     const swept = this.#leftovers();
     const isQuiet =
@@ -63,16 +77,7 @@ export class BulkRun {
       isSameManifest(after, manifest);
     if (!isQuiet) {
       this.#tell('');
-      await sendParts(this.options, this.#parts, {
-        staged: this.state.listing.staged,
-        onBytes: (bytes, file) => {
-          this.#advance(bytes, file.path);
-        },
-      });
-      this.#filesDone = this.#parts.length;
-      await this.#apply(after, swept);
-      rememberManifest({ files, root }, renderManifest(after), after);
-      this.#filesDone = plan.uploads.length;
+      await this.#applyAll(after, swept);
       this.#tell(plan.uploads.at(-1)?.path ?? '');
     }
     return {
@@ -82,6 +87,15 @@ export class BulkRun {
       bytes: this.#bytesTotal,
       kept: plan.kept,
       skippedLinks: local.skippedLinks,
+    };
+  }
+
+  get done(): SyncDone {
+    return {
+      uploaded: this.#done.flatMap(({ uploads }) => uploads.map((file) => file.path)),
+      removed: this.#done.reduce((sum, { removals }) => sum + removals.length, 0),
+      bytes: this.#done.reduce((sum, plan) => sum + bytesIn(plan), 0),
+      kept: this.#done.flatMap(({ kept }) => kept),
     };
   }
 
@@ -101,24 +115,66 @@ export class BulkRun {
 
   #leftovers(): string[] {
     const { tree, listing } = this.state;
-    const { strayAgeSeconds = STRAY_AGE_SECONDS } = this.options;
+    const { strayAgeSeconds } = this.options;
     const needed = new Set(this.#parts.map((part) => part.name));
     const staged = [...listing.staged]
       .filter(([name]) => !needed.has(name))
       .map(([name, { mtimeSeconds }]) => ({ path: `${STAGING_FOLDER}/${name}`, mtimeSeconds }));
-    return [...tree.strays, ...staged]
-      .filter(({ mtimeSeconds }) => listing.nowSeconds - mtimeSeconds >= strayAgeSeconds)
-      .map(({ path }) => path);
+    const old = (found: RemoteTree['strays'], ageSeconds: number): string[] =>
+      found
+        .filter(({ mtimeSeconds }) => listing.nowSeconds - mtimeSeconds >= ageSeconds)
+        .map(({ path }) => path);
+    return [
+      ...old(tree.strays, strayAgeSeconds ?? STRAY_AGE_SECONDS),
+      ...old(staged, strayAgeSeconds ?? STAGED_AGE_SECONDS),
+    ];
   }
 
-  async #apply(after: Manifest, swept: readonly string[]): Promise<void> {
+  async #applyAll(after: Manifest, swept: readonly string[]): Promise<void> {
+    const { plan, tree, listing } = this.state;
+    const place = { files: this.options.files, root: this.options.remoteFolder };
+    const batches = inBatches(plan, this.options.batchBytes);
+    let standing: Standing = { found: plan.found, tree };
+    let digest = listing.manifestDigest;
+    for (const batch of batches) {
+      const isLast = batch === batches.at(-1);
+      if (isLast) await this.#sendParts();
+      const before = standing;
+      standing = standingAfter(before, batch, this.#mtimeSeconds);
+      const recorded = isLast ? after : { files: standing.found, pending: new Map() };
+      await this.#apply({
+        plan: batch,
+        small: batch.uploads.filter(isSmall),
+        parts: isLast ? this.#parts : [],
+        before,
+        digest,
+        after: recorded,
+        swept: isLast ? swept : [],
+        staging: `in-${randomBytes(8).toString('hex')}`,
+      });
+      digest = rememberManifest(place, renderManifest(recorded), recorded).digest;
+      this.#done.push(batch);
+      this.#filesDone += batch.uploads.length - (isLast ? this.#parts.length : 0);
+    }
+  }
+
+  async #sendParts(): Promise<void> {
+    await sendParts(this.options, this.#parts, {
+      staged: this.state.listing.staged,
+      onBytes: (bytes, file) => {
+        this.#advance(bytes, file.path);
+      },
+    });
+    this.#filesDone += this.#parts.length;
+  }
+
+  async #apply(batch: Batch): Promise<void> {
     const { exec, remoteFolder: root, signal } = this.options;
     if (!exec) throw new TypeError('a bulk run needs commands');
-    const { stdin, packing } = await this.#archive(this.#members(after, swept));
-    const args = [root, this.#staging, this.state.listing.manifestDigest, packing];
+    const { stdin, packing } = await this.#archive(batch);
     const answer = await runScript(
       exec,
-      { script: APPLY, args },
+      { script: APPLY, args: [root, batch.staging, batch.digest, packing] },
       { stdin, timeoutMs: APPLY_TIMEOUT_MS, ...(signal && { signal }) },
     );
     readAnswer(answer, root, (name) => this.#parts.find((part) => part.name === name)?.file.path);
@@ -126,11 +182,12 @@ export class BulkRun {
 
   /** Packed where the beginning shows that it helps. */
   async #archive(
-    members: Iterable<TarMember>,
+    batch: Batch,
   ): Promise<{ stdin: AsyncIterable<Uint8Array>; packing: 'gzip' | 'plain' }> {
-    const parts = tarParts(members, this.#mtimeSeconds);
+    const parts = tarParts(this.#members(batch), this.#mtimeSeconds);
     const first = (await parts.next()).value as Buffer | undefined;
-    const counted = this.#counted(first, parts);
+    const smallBytes = batch.small.reduce((sum, file) => sum + file.size, 0);
+    const counted = this.#counted(smallBytes, first, parts);
     if (!first || gzipSync(first, GZIP).length > first.length * WORTHWHILE_RATIO)
       return { stdin: counted, packing: 'plain' };
     const gzip = createGzip(GZIP);
@@ -139,8 +196,12 @@ export class BulkRun {
     return { stdin: gzip, packing: 'gzip' };
   }
 
-  async *#counted(first: Buffer | undefined, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    let left = this.#small.reduce((sum, file) => sum + file.size, 0);
+  async *#counted(
+    smallBytes: number,
+    first: Buffer | undefined,
+    rest: AsyncIterable<Buffer>,
+  ): AsyncGenerator<Buffer> {
+    let left = smallBytes;
     const count = (part: Buffer): Buffer => {
       // The archive is a little longer than what is in it.
       const bytes = Math.min(left, part.length);
@@ -154,32 +215,35 @@ export class BulkRun {
   }
 
   /** The list of hashes comes last: where it is, everything is. */
-  *#members(after: Manifest, swept: readonly string[]): Generator<TarMember> {
+  *#members(batch: Batch): Generator<TarMember> {
     const sums: string[] = [];
-    for (const [path, text] of Object.entries(this.#texts(after, swept))) {
+    for (const [path, text] of Object.entries(this.#texts(batch))) {
       const content = Buffer.from(text);
       sums.push(sumLine(createHash('sha256').update(content).digest('hex'), path));
       yield { path, mode: 0o600, content };
     }
-    for (const { path, localPath, size, mode, sha256, bytes } of this.#small) {
+    for (const { path, localPath, size, mode, sha256, bytes } of batch.small) {
       sums.push(sumLine(sha256, `f/${path}`));
       yield { path: `f/${path}`, mode, content: bytes ?? { localPath, size } };
     }
-    for (const { name, file } of this.#parts) sums.push(sumLine(file.sha256, `../${name}`));
+    for (const { name, file } of batch.parts) sums.push(sumLine(file.sha256, `../${name}`));
     yield { path: 'sums', mode: 0o600, content: Buffer.from(sums.join('')) };
   }
 
-  #texts(after: Manifest, swept: readonly string[]): Readonly<Record<string, string>> {
-    const { plan, tree } = this.state;
-    const input = { plan, tree, small: this.#small, parts: this.#parts };
+  #texts({ plan, small, parts, before, ...batch }: Batch): Readonly<Record<string, string>> {
+    const input = { plan, tree: before.tree, small, parts };
     const moves = planMoves(input);
     const pending = new Map(plan.uploads.map((file) => [file.path, entryFor(file)]));
-    const staging = `${STAGING_FOLDER}/${this.#staging}`;
+    const staging = `${STAGING_FOLDER}/${batch.staging}`;
     return {
       ...expectation(input, moves),
-      pending: renderManifest({ files: plan.found, pending }),
-      after: renderManifest(after),
-      moves: renderMoves(moves, { staging, mtimeSeconds: this.#mtimeSeconds, swept }),
+      pending: renderManifest({ files: before.found, pending }),
+      after: renderManifest(batch.after),
+      moves: renderMoves(moves, {
+        staging,
+        mtimeSeconds: this.#mtimeSeconds,
+        swept: batch.swept,
+      }),
     };
   }
 
@@ -198,6 +262,10 @@ export class BulkRun {
       currentPath,
     });
   }
+}
+
+function bytesIn(plan: SyncPlan): number {
+  return plan.uploads.reduce((sum, file) => sum + file.size, 0);
 }
 
 /** True when renames into the project are single steps for everything that the plan touches. */

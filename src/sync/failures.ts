@@ -6,8 +6,10 @@ export type SyncFailureReason =
   | 'localFolderMissing'
   /** path, detail: a local file or folder could not be read. */
   | 'localUnreadable'
-  /** path, detail: the remote folder cannot be written by this user, or a file stands where a folder must be. */
+  /** path, detail: the remote folder cannot be written by this user. */
   | 'remoteNotWritable'
+  /** path, detail: in the remote folder, a file stands where a folder must be; its path, or the machine's words. */
+  | 'remoteInTheWay'
   /** path: somebody else kept changing the remote project while we looked. */
   | 'remoteBusy'
   /** files, maxFiles, largest: more files than a project has; `largest` is the top folder with most of them. */

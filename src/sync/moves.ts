@@ -109,7 +109,6 @@ export function planMoves(input: MovesInput): Moves {
   }
   return {
     ...orderOfRemovals(plan),
-    emptied: plan.emptied,
     copies: plan.kept.flatMap(({ path, copy }) => (copy === undefined ? [] : [{ path, copy }])),
     wholeFolders: [...wholeFolders],
     folders: [...foldersOf(parts.map(({ file }) => file.path))].filter(isMissing),
@@ -118,18 +117,21 @@ export function planMoves(input: MovesInput): Moves {
   };
 }
 
-/** What makes room goes first; the rest stays until what replaces it is there. */
-export function orderOfRemovals({
-  uploads,
-  removals,
-  emptied,
-}: SyncPlan): Pick<Moves, 'removedFirst' | 'removedLast'> {
-  const needed = foldersOf(uploads.map((file) => file.path));
+/** What makes room for these uploads goes first; the rest stays until what replaces it is there. */
+export function orderOfRemovals(
+  plan: Pick<SyncPlan, 'uploads' | 'removals' | 'emptied'>,
+): Pick<Moves, 'removedFirst' | 'emptied' | 'removedLast'> {
+  const paths = plan.uploads.map((file) => file.path);
+  const needed = foldersOf(paths);
+  const emptied = plan.emptied.filter((folder) =>
+    paths.some((path) => `${folder}/`.startsWith(`${path}/`)),
+  );
   const isFirst = (path: string): boolean =>
     needed.has(path) || emptied.some((folder) => path.startsWith(`${folder}/`));
   return {
-    removedFirst: removals.filter(isFirst),
-    removedLast: removals.filter((path) => !isFirst(path)),
+    removedFirst: plan.removals.filter(isFirst),
+    emptied,
+    removedLast: plan.removals.filter((path) => !isFirst(path)),
   };
 }
 

@@ -8,20 +8,18 @@ export async function inPool<T>(
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const queue = items.values();
-  let isOver = false;
+  const errors: unknown[] = [];
   const lane = async (): Promise<void> => {
     for (const item of queue) {
-      if (isOver) return;
+      if (errors.length > 0) return;
       try {
         signal?.throwIfAborted();
         await work(item);
       } catch (error) {
-        isOver = true;
-        throw error;
+        errors.push(error);
       }
     }
   };
-  const lanes = Array.from({ length: Math.min(size, items.length) }, lane);
-  const results = await Promise.allSettled(lanes);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  await Promise.all(Array.from({ length: Math.min(size, items.length) }, lane));
+  if (errors.length > 0) throw errors[0];
 }

@@ -42,7 +42,8 @@ function joined(a: RemoteTree, b: RemoteTree): RemoteTree {
   };
 }
 
-async function readManifest(place: Place): Promise<Manifest> {
+/** As it lies there now. */
+export async function readManifest(place: Omit<Place, 'exec'>): Promise<Manifest> {
   const path = joinRemote(place.remoteFolder, MANIFEST_PATH);
   try {
     return parseManifest((await place.files.read(path, undefined, place.signal)).toString(), path);

@@ -19,8 +19,8 @@ export interface RemoteTree {
 
 const LISTS_AT_ONCE = 16;
 const READS_AT_ONCE = 16;
-/** Larger files are only compared where the machine can hash them itself. */
-const MAX_COMPARE_BYTES = 16 * 1024 * 1024;
+/** Of one file in memory while it is read back. */
+const PART_BYTES = 8 * 1024 * 1024;
 const HASH_TIMEOUT_MS = 10 * 60_000;
 
 /**
@@ -77,18 +77,29 @@ export async function hashRemote(
 ): Promise<Map<string, string>> {
   const paths = wanted.map((file) => file.path);
   const hashes = await hashThere(parts, paths, signal);
-  const missing = wanted.filter((file) => !hashes.has(file.path) && file.size <= MAX_COMPARE_BYTES);
-  await inPool(missing, READS_AT_ONCE, signal, async ({ path }) => {
-    const content = await parts.files
-      .read(joinRemote(parts.root, path), undefined, signal)
-      .catch((error: unknown) => {
-        if (isFailure(error, 'noSuchFile') || isFailure(error, 'permissionDenied'))
-          return undefined;
-        throw error;
-      });
-    if (content) hashes.set(path, createHash('sha256').update(content).digest('hex'));
+  const missing = wanted.filter((file) => !hashes.has(file.path));
+  await inPool(missing, READS_AT_ONCE, signal, async (file) => {
+    const hash = await hashBack(parts, file, signal).catch((error: unknown) => {
+      if (isFailure(error, 'noSuchFile') || isFailure(error, 'permissionDenied')) return undefined;
+      throw error;
+    });
+    if (hash !== undefined) hashes.set(file.path, hash);
   });
   return hashes;
+}
+
+/** The bytes come here once more: less than sending them, and a copy beside them, again. */
+async function hashBack(
+  parts: { files: RemoteFiles; root: RemotePath },
+  { path, size }: { readonly path: string; readonly size: number },
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const hash = createHash('sha256');
+  for (let offset = 0; offset < size; offset += PART_BYTES) {
+    const length = Math.min(PART_BYTES, size - offset);
+    hash.update(await parts.files.read(joinRemote(parts.root, path), { offset, length }, signal));
+  }
+  return hash.digest('hex');
 }
 
 /** One command instead of reading everything back. Where it does not work, the result is empty. */
@@ -99,15 +110,23 @@ async function hashThere(
 ): Promise<Map<string, string>> {
   const hashes = new Map<string, string>();
   if (!parts.exec || paths.length === 0) return hashes;
-  const script = `cd ${shellQuote(parts.root)} && exec xargs -0 sha256sum -z --`;
+  const script = `cd ${shellQuote(parts.root)} && exec xargs -0 sha256sum --`;
   const { stdout } = await parts.exec(shellCommand(script), {
     stdin: paths.map((path) => `./${path}\0`).join(''),
     timeoutMs: HASH_TIMEOUT_MS,
     ...(signal && { signal }),
   });
-  for (const record of stdout.split('\0')) {
-    const [, hash, path] = /([0-9a-f]{64}) {2}\.\/([^]*)$/.exec(record) ?? [];
-    if (hash !== undefined && path !== undefined) hashes.set(path, hash);
+  for (const line of stdout.split('\n')) {
+    const [, isEscaped, hash, name] = /(\\?)([0-9a-f]{64}) {2}\.\/([^]*)$/.exec(line) ?? [];
+    if (hash !== undefined && name !== undefined)
+      hashes.set(isEscaped ? unescaped(name) : name, hash);
   }
   return hashes;
 }
+
+/** sha256sum's own way of keeping a name on one line. */
+function unescaped(name: string): string {
+  return name.replace(/\\([\\nr])/g, (_, letter: string) => ESCAPED[letter] ?? letter);
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { n: '\n', r: '\r' };

@@ -19,8 +19,10 @@ export interface SyncOptions {
   readonly needed?: readonly string[];
   /** Guards against sending a data set by accident; 20,000 files and 2 GiB by default. */
   readonly limits?: SyncLimits;
-  /** Unfinished files older than this are leftovers of a cut; default 600. */
+  /** Unfinished files older than this are leftovers of a cut; default 600, and 12 hours in the staging folder. */
   readonly strayAgeSeconds?: number;
+  /** Small files that one command brings, together; 64 MiB by default. */
+  readonly batchBytes?: number;
   /** Asked before more files are removed there than is usual; without it, or after a no, they stay. */
   readonly confirmRemovals?: (paths: readonly string[]) => Promise<boolean>;
   readonly signal?: AbortSignal;
@@ -47,6 +49,16 @@ export interface SyncNotes {
   readonly normalised: readonly string[];
   /** Files that we had put there, that were gone, and that were sent again. */
   readonly purged: readonly string[];
+}
+
+/** What a run did before it found that a side had changed. */
+export interface SyncDone {
+  /** Paths of files. */
+  readonly uploaded: readonly string[];
+  readonly removed: number;
+  readonly bytes: number;
+  /** Of what was replaced, with the path of its copy. */
+  readonly kept: readonly KeptFile[];
 }
 
 export interface SyncSummary {

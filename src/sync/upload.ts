@@ -17,7 +17,7 @@ import {
 import { foldersOf, readRemoteState, type RemoteState } from './remoteState';
 import { hashRemote } from './remoteTree';
 import { lastManifest } from './seenManifests';
-import type { SyncNotes, SyncOptions, SyncSummary } from './syncOptions';
+import type { SyncDone, SyncNotes, SyncOptions, SyncSummary } from './syncOptions';
 import { SyncRun } from './syncRun';
 
 export type { SyncNotes, SyncOptions, SyncProgress, SyncSummary } from './syncOptions';
@@ -35,7 +35,8 @@ const REST_MS = 300;
  */
 export function syncProject(options: SyncOptions): Promise<SyncSummary & SyncNotes> {
   const steps = { ...options, ...askingOnce(options.confirmRemovals) };
-  return untilStill(options.signal, () => syncOnce(steps));
+  const earlier: SyncDone[] = [];
+  return untilStill(options.signal, () => syncOnce(steps, earlier));
 }
 
 /** Does the work anew while it returns that a side changed under it; at last throws what it returned. */
@@ -57,11 +58,19 @@ function changeOf(error: unknown): Failure {
   throw error;
 }
 
-async function syncOnce(options: SyncOptions): Promise<(SyncSummary & SyncNotes) | Failure> {
+async function syncOnce(
+  options: SyncOptions,
+  earlier: SyncDone[],
+): Promise<(SyncSummary & SyncNotes) | Failure> {
   const project = await planProject(options);
   try {
-    const summary = await run(options, project, await confirmed(options, project));
-    return isFailure(summary) ? summary : { ...summary, ...notesOf(project, options.needed) };
+    const plan = await confirmed(options, project);
+    const run = runFor(options, project, plan);
+    const summary = await run.finish(project.tree).catch(changeOf);
+    if (!isFailure(summary))
+      return { ...inAll(summary, plan, earlier), ...notesOf(project, options.needed) };
+    earlier.push(run.done);
+    return summary;
   } finally {
     await project.dispose();
   }
@@ -81,21 +90,30 @@ function askingOnce(confirm: SyncOptions['confirmRemovals']): Pick<SyncOptions, 
   };
 }
 
-/**
- * In two commands where the machine can, which do all or nothing, so that another plan may follow; else file by file
- * over SFTP.
- */
-function run(
-  options: SyncOptions,
-  { tree, remote }: ProjectPlan,
-  plan: SyncPlan,
-): Promise<SyncSummary | Failure> {
-  const { manifest, listing } = remote;
-  if (listing && canRunInBulk(plan, listing))
-    return new BulkRun(options, { plan, manifest, tree: remote.tree, listing })
-      .finish(tree)
-      .catch(changeOf);
-  return new SyncRun(options, { plan, manifest, remote: remote.tree }).finish(tree);
+/** By commands where the machine can, each of which does all or nothing; else file by file over SFTP. */
+function runFor(options: SyncOptions, { remote }: ProjectPlan, plan: SyncPlan): BulkRun | SyncRun {
+  const { manifest, listing, tree } = remote;
+  return listing && canRunInBulk(plan, listing)
+    ? new BulkRun(options, { plan, manifest, tree, listing })
+    : new SyncRun(options, { plan, manifest, remote: tree });
+}
+
+/** A person hears of what the tries before the last one did, too. */
+function inAll(last: SyncSummary, plan: SyncPlan, earlier: readonly SyncDone[]): SyncSummary {
+  if (earlier.length === 0) return last;
+  const sent = new Set(earlier.flatMap(({ uploaded }) => uploaded));
+  const unchanged = [...plan.unchanged.keys()].filter((path) => !sent.has(path)).length;
+  for (const { path } of plan.uploads) sent.add(path);
+  const sum = (of: (done: SyncDone) => number): number =>
+    earlier.reduce((total, done) => total + of(done), 0);
+  return {
+    ...last,
+    uploaded: sent.size,
+    removed: last.removed + sum(({ removed }) => removed),
+    unchanged,
+    bytes: last.bytes + sum(({ bytes }) => bytes),
+    kept: [...earlier.flatMap(({ kept }) => kept), ...last.kept],
+  };
 }
 
 /** More removals than usual happen only after a yes. */

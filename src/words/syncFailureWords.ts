@@ -28,6 +28,15 @@ export const syncFailureWords: Readonly<Record<SyncFailureReason, FailureWords>>
       ),
     actions: ['openSettings', 'showLog'],
   },
+  remoteInTheWay: {
+    text: (t, v) =>
+      t(
+        'Nothing was submitted: a file on the machine stands where a folder must be, in {0} ({1}). Rename or remove that file there, or choose another remote folder, and try again.',
+        v('path'),
+        v('detail'),
+      ),
+    actions: ['tryAgain', 'openSettings'],
+  },
   tooManyFiles: {
     text: (t, v) =>
       t(

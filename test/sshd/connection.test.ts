@@ -68,6 +68,28 @@ describe('commands', () => {
     await eventually(() => side.server.log().includes('req signal'), 'the signal request');
   });
 
+  it('counts the time limit of a long input from the last part that was taken', async () => {
+    const clock = new ManualClock();
+    const remote = (await start()).connection({}, { clock });
+    let given = 0;
+    async function* slowly(part: Buffer): AsyncGenerator<Buffer> {
+      for (given = 1; given <= 5; given++) {
+        yield part;
+        clock.pass(4_000);
+        await Promise.resolve();
+      }
+    }
+    const limit = { timeoutMs: 10_000 };
+    const taken = await remote.exec('cat', { stdin: slowly(Buffer.from('x')), ...limit });
+    expect(taken.stdout).toBe('xxxxx');
+    // More than fits on the way to a command that does not read.
+    const stuck = remote.exec('sleep 60', { stdin: slowly(Buffer.alloc(8_000_000)), ...limit });
+    await eventually(() => given === 1, 'the first part');
+    clock.pass(10_000);
+    await expect(stuck).rejects.toMatchObject({ reason: 'timedOut', values: { seconds: 10 } });
+    expect(given).toBe(1);
+  });
+
   it('stops keeping output that has no end', async () => {
     const remote = (await start()).connection();
     await expect(remote.exec('yes')).rejects.toMatchObject({ reason: 'outputTooLarge' });

@@ -131,6 +131,20 @@ for (const isSftpOnly of [false, true])
       expect(fs.readFileSync(join(there, 'a.txt'), 'utf8')).toBe('edited there');
     });
 
+    it('says that a file of somebody else stands where a folder must be, and does the rest', async () => {
+      put(there, 'd', 'theirs');
+      put(local, 'd/e/f', 'x');
+      put(local, 'other file', 'y');
+      const kept = [{ path: 'd/e/f', why: 'inTheWay' }];
+      expect(await sync()).toMatchObject({ uploaded: 1, kept });
+      expect(listing(there).filter((path) => !path.startsWith('.furo'))).toEqual([
+        'd',
+        'other file',
+      ]);
+      fs.renameSync(join(there, 'd'), join(there, 'other'));
+      expect(await sync()).toMatchObject({ uploaded: 1, kept: [] });
+    });
+
     it('sees an edit there in the second of the sync, of the same size', async () => {
       for (const text of ['one', 'two', 'six']) {
         put(local, 'a.txt', text);
@@ -273,6 +287,34 @@ describe('file requests', () => {
     expect(await files.stat(path)).toMatchObject({ kind: 'file', size: 40_000_001, mode: 0o700 });
     const part = await files.read(path, { offset: 39_999_999, length: 100 });
     expect(part.equals(content.subarray(39_999_999))).toBe(true);
+  });
+
+  it('shows what a name has before it takes it, and stops when it is told to', async () => {
+    put(local, 'a', 'new');
+    put(there, 'b', 'older');
+    fs.symlinkSync('b', join(there, 'link'));
+    const seen: unknown[] = [];
+    for (const name of ['none', 'b', 'link'])
+      await files.upload(join(local, 'a'), remotePath(join(there, name)), {
+        checkTarget: (found) => seen.push(found && [found.kind, found.size]),
+      });
+    expect(seen).toEqual([undefined, ['file', 5], ['link', 1]]);
+    const refused = files.upload(join(local, 'a'), remotePath(join(there, 'b')), {
+      checkTarget: () => {
+        throw new RangeError('not this one');
+      },
+    });
+    await expect(refused).rejects.toMatchObject({ values: { detail: 'not this one' } });
+    const mtimeMs = fs.statSync(join(local, 'a')).mtimeMs;
+    for (const [name, facts] of [
+      ['a', { size: 3, mtimeMs: mtimeMs - 1 }],
+      ['a', { size: 4, mtimeMs: 0 }],
+      ['gone', { size: 3, mtimeMs: 0 }],
+    ] as const)
+      await expect(
+        files.upload(join(local, name), remotePath(join(there, 'b')), { expected: facts }),
+      ).rejects.toMatchObject({ reason: 'localFileChanged' });
+    expect(listing(there)).toEqual(['b', 'link', 'none']);
   });
 
   it('names what is missing, what is forbidden and what is read-only', async () => {

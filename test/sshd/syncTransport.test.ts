@@ -288,30 +288,54 @@ describe('a remote folder that may not be written', () => {
 });
 
 requires('sshd', 'root')('a machine that is full', () => {
-  it('says so in its own words, keeps old files whole, and a later run finishes', async () => {
-    bench = await Bench.start();
+  async function startSmall(extraConfig: readonly string[] = []): Promise<SshConnection> {
+    bench = await Bench.start(0, extraConfig);
     fs.mkdirSync(bench.there, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', bench.there]);
-    try {
-      const connection = bench.connection();
-      bench.put('a.txt', 'old');
-      await bench.sync(connection);
-      bench.put('a.txt', 'newer');
-      for (const name of ['b', 'c']) {
-        for (let index = 0; index < 9; index++) bench.put(`${name}${index}`, randomBytes(200_000));
-        const error: unknown = await bench.sync(connection).catch((thrown: unknown) => thrown);
-        expect(error).toMatchObject({
-          reason: 'diskFull',
-          values: { detail: expect.stringContaining('No space left on device') as string },
-        });
-        expect(contents(bench.there)).toEqual(new Map([['a.txt', 'old']]));
-        expect(fs.readdirSync(join(bench.there, '.furo/staging'))).toEqual([]);
-      }
-      for (const name of fs.readdirSync(bench.local))
-        if (name !== 'a.txt') fs.rmSync(join(bench.local, name));
-      expect(await bench.sync(connection)).toMatchObject({ uploaded: 1, kept: [] });
-    } finally {
-      execFileSync('umount', ['-l', bench.there]);
+    return bench.connection();
+  }
+
+  /** A sync of nine files more, which do not fit. */
+  async function fill(connection: SshConnection, name: string): Promise<void> {
+    for (let index = 0; index < 9; index++) bench.put(`${name}${index}`, randomBytes(200_000));
+    const error: unknown = await bench.sync(connection).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      reason: 'diskFull',
+      values: { detail: expect.stringContaining('No space left on device') as string },
+    });
+  }
+
+  function empty(): void {
+    for (const name of fs.readdirSync(bench.local))
+      if (name !== 'a.txt') fs.rmSync(join(bench.local, name));
+  }
+
+  afterEach(() => execFileSync('umount', ['-l', bench.there]));
+
+  it('says so in its own words, keeps old files whole, and a later run finishes', async () => {
+    const connection = await startSmall();
+    bench.put('a.txt', 'old');
+    await bench.sync(connection);
+    bench.put('a.txt', 'newer');
+    for (const name of ['b', 'c']) {
+      await fill(connection, name);
+      expect(contents(bench.there)).toEqual(new Map([['a.txt', 'old']]));
+      expect(fs.readdirSync(join(bench.there, '.furo/staging'))).toEqual([]);
     }
+    empty();
+    expect(await bench.sync(connection)).toMatchObject({ uploaded: 1, kept: [] });
+  });
+
+  it('says so where it takes files only, and leaves each file whole', async () => {
+    const connection = await startSmall(['ForceCommand internal-sftp']);
+    bench.put('a.txt', 'old');
+    await bench.sync(connection);
+    await fill(connection, 'b');
+    const here = contents(bench.local);
+    for (const [path, text] of contents(bench.there)) expect(here.get(path) === text).toBe(true);
+    empty();
+    const confirmRemovals = () => Promise.resolve(true);
+    expect(await bench.sync(connection, { confirmRemovals })).toMatchObject({ kept: [] });
+    expect(contents(bench.there)).toEqual(new Map([['a.txt', 'old']]));
   });
 });

@@ -265,13 +265,13 @@ describe('no way to the machine', () => {
 });
 
 describe('a remote folder in trouble', () => {
-  it('it cannot be written', async () => {
+  it('it lies below a file', async () => {
     const file = join(bench.furo.endpoint.remoteFolder, 'file');
     writeFileSync(file, 'a file, not a folder\n');
-    const failure = await refused('remote folder not writable', hello, {
+    const failure = await refused('remote folder below a file', hello, {
       remoteFolder: `${file}/furo`,
     });
-    expect(failure.reason).toBe('remoteNotWritable');
+    expect(failure.reason).toBe('remoteInTheWay');
     expect(readFileSync(file, 'utf8')).toBe('a file, not a folder\n');
   });
 
@@ -392,7 +392,7 @@ it('says all of it in English', () => {
       "pjsub missing": "There is no pjsub on the machine (PATH there: ROOT/bin:/usr/bin:/bin). Is the host a login node of Furo Type II?",
       "program not there": "The file gone.py is not in this folder. Nothing was sent.",
       "refused by the site": "pjsub refused the job. It says: [ERR.] PJM 0079 pjsub Your points are used up.",
-      "remote folder not writable": "Nothing was submitted: you may not write to ROOT/data/group1/researcher/file/furo/project-HASH on the machine (mkdir: cannot create directory 'ROOT/data/group1/researcher/file': Not a directory). Choose another remote folder, for example /data/group1/USER/furo.",
+      "remote folder below a file": "Nothing was submitted: a file on the machine stands where a folder must be, in ROOT/data/group1/researcher/file/furo/project-HASH (mkdir: cannot create directory 'ROOT/data/group1/researcher/file': Not a directory). Rename or remove that file there, or choose another remote folder, and try again.",
       "remote folder of others": "You may not write or read /data/group9/project-HASH/.furo/manifest.json on the machine. Choose another remote folder or change its rights.",
       "settings missing": "Furo Workflows needs these settings first: furo.connection.host, furo.connection.remoteFolder. They belong to your computer, not to the project.",
       "unknown host key": "Not connected: you did not accept the key of 127.0.0.1 (SHA256:X), or the machine hung up before. Nothing was sent. Connect again to be asked once more.",

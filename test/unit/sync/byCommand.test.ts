@@ -1,12 +1,17 @@
 // The commands of a sync in real shells on this machine: hostile names, other login shells, a side that changes.
 import fc from 'fast-check';
 import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isFailure } from '../../../src/base/failure';
+import { sshFailure } from '../../../src/ssh/failures';
 import { remotePath } from '../../../src/ssh/remote';
 import { decoded, runScript, scriptText, type Exec } from '../../../src/ssh/remoteScript';
+import { readAnswer } from '../../../src/sync/applyScript';
+import { hashRemote } from '../../../src/sync/remoteTree';
 import { syncProject, type SyncOptions } from '../../../src/sync/upload';
 import { tarParts } from '../../../src/sync/tarStream';
 import { FolderFiles } from './folderFiles';
@@ -32,16 +37,18 @@ function put(path: string, content: string | Buffer): void {
   fs.utimesSync(file, time, time);
 }
 
-function sync(exec: Exec, changes: Partial<SyncOptions> = {}) {
-  return syncProject({
+function optionsFor(exec: Exec): SyncOptions {
+  return {
     files: new FolderFiles('/'),
     exec,
     localFolder: join(root, 'here'),
     remoteFolder: remotePath(there()),
     exclude: [],
-    strayAgeSeconds: 0,
-    ...changes,
-  });
+  };
+}
+
+function sync(exec: Exec, changes: Partial<SyncOptions> = {}) {
+  return syncProject({ ...optionsFor(exec), strayAgeSeconds: 0, ...changes });
 }
 
 const there = (): string => join(root, 'it’s "there" $HOME!');
@@ -128,15 +135,20 @@ describe.each(['by command', 'over SFTP'])('names that cannot both be, %s', (way
     expect(fs.readFileSync(join(there(), 'd'), 'utf8')).toBe('theirs');
   });
 
-  it('of which one is gone here: a folder becomes a file, and a file a folder', async () => {
-    for (const path of ['config/a', 'config/sub/b', 'tool', 'stays']) put(`here/${path}`, path);
-    await go();
-    for (const path of ['config', 'tool']) fs.rmSync(join(root, 'here', path), { recursive: true });
-    for (const path of ['config', 'tool/x']) put(`here/${path}`, path);
-    expect(await go()).toMatchObject({ uploaded: 2, removed: 3, kept: [] });
-    expect(equal()).toBe('');
-    expect(await go()).toMatchObject({ uploaded: 0, removed: 0, unchanged: 3, kept: [] });
-  });
+  it.each([1, undefined])(
+    'of which one is gone here: a folder becomes a file, and a file a folder, %j bytes at once',
+    async (batchBytes) => {
+      for (const path of ['config/a', 'config/sub/b', 'tool', 'stays']) put(`here/${path}`, path);
+      await go();
+      for (const path of ['config', 'tool'])
+        fs.rmSync(join(root, 'here', path), { recursive: true });
+      for (const path of ['config', 'tool/x', 'a', 'z']) put(`here/${path}`, path);
+      const steps = batchBytes === undefined ? {} : { batchBytes };
+      expect(await go(steps)).toMatchObject({ uploaded: 4, removed: 3, kept: [] });
+      expect(equal()).toBe('');
+      expect(await go()).toMatchObject({ uploaded: 0, removed: 0, unchanged: 5, kept: [] });
+    },
+  );
 
   it('keep every version that is not ours, of a long name and of one time, too', async () => {
     const name = `${'x'.repeat(246)}.py`;
@@ -183,6 +195,71 @@ it('sends file by file where our own folder there is a link to another place', a
   expect(await sync(exec)).toMatchObject({ uploaded: 1, kept: [] });
   expect(equal()).toBe('');
   expect(applied).toBe(0);
+});
+
+describe('what a machine answers', () => {
+  const reasonOf = (step: string, ...said: string[]): string => {
+    const answer = Buffer.from([step, said.join('\n')].join('\0'));
+    try {
+      readAnswer(answer, remotePath('/there'), () => 'large.bin');
+    } catch (error) {
+      if (isFailure(error)) return error.reason;
+      throw error;
+    }
+    return 'done';
+  };
+
+  it.each([
+    ['diskFull', 'unpack', 'tar: f/docs/read-only.md: Cannot write: No space left on device'],
+    ['diskFull', 'unpack', 'tar: f/a: Cannot write: Disk quota exceeded', 'tar: Exiting now'],
+    ['diskFull', 'apply', "mv: cannot create directory './a': Disk quota exceeded"],
+    ['diskFull', 'folder', "mkdir: cannot create directory '/x/in': No space left on device"],
+    ['remoteNotWritable', 'apply', "mv: cannot move 'disk full' to './a': Permission denied"],
+    ['remoteNotWritable', 'folder', "mkdir: cannot create directory '/x': Read-only file system"],
+    ['remoteInTheWay', 'folder', "mkdir: cannot create directory '/x/.furo': Not a directory"],
+    ['remoteInTheWay', 'apply', "mkdir: cannot create directory './d': File exists"],
+    ['remoteInTheWay', 'apply', "mv: cannot overwrite non-directory './d' with directory 'f/d'"],
+    ['remoteBusy', 'apply', "mv: target './no such file' is not a directory"],
+    ['remoteBusy', 'apply', "mv: cannot move 'f/d' to './d': Directory not empty"],
+    ['remoteBusy', 'unpack', 'tar: f/full/a: Cannot open: No such file or directory'],
+    ['remoteBusy', 'verify', 'sha256sum: ../part-1: No such file or directory'],
+    ['localFileChanged', 'verify', '../part-1: FAILED', 'sha256sum: WARNING: 1 did NOT match'],
+    ['localFileChanged', 'verify', 'f/no such file: FAILED'],
+    ['remoteFileFailed', 'verify', 'sha256sum: ../part-1: Input/output error'],
+    ['remoteFileFailed', ''],
+  ])('is %s, of the step %s: %s', (reason, ...answer) => {
+    expect(reasonOf(...(answer as [string]))).toBe(reason);
+  });
+});
+
+describe('the hash of what lies there', () => {
+  const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
+
+  it('comes from a sha256sum as old as that of CentOS 7, whatever the names', async () => {
+    // Coreutils 8.22 has no -z.
+    const old = '#!/bin/sh\ncase $1 in -z*) exit 1;; esac\nexec /usr/bin/sha256sum "$@"\n';
+    put('bin/sha256sum', old);
+    fs.chmodSync(join(root, 'bin/sha256sum'), 0o755);
+    const PATH = `${join(root, 'bin')}:${process.env['PATH'] ?? ''}`;
+    const names = ['a b', 'back\\slash', 'two\nlines', '\\n', 'cr\r', '漢字', '-z'];
+    for (const name of names) put(`there/${name}`, name);
+    const parts = {
+      files: new FolderFiles('/nothing/here'),
+      exec: execIn('/bin/sh', { ...process.env, PATH }),
+      root: remotePath(join(root, 'there')),
+    };
+    const wanted = [...names, 'gone'].map((path) => ({ path, size: 1 }));
+    const expected = names.map((name) => [name, sha256(Buffer.from(name))] as const);
+    expect(await hashRemote(parts, wanted)).toEqual(new Map(expected));
+  });
+
+  it('comes from the bytes where no command can make it, however large the file', async () => {
+    const content = Buffer.alloc(17 * 1024 * 1024 + 1, 'furo');
+    put('there/large', content);
+    const parts = { files: new FolderFiles('/'), root: remotePath(join(root, 'there')) };
+    const wanted = [{ path: 'large', size: content.length }];
+    expect((await hashRemote(parts, wanted)).get('large')).toBe(sha256(content));
+  });
 });
 
 describe('a side that changes while a sync runs', () => {
@@ -306,6 +383,91 @@ describe('a side that changes while a sync runs', () => {
     }
   });
 
+  it('leaves alone for half a day what another window has in the staging folder', async () => {
+    put('here/a.txt', 'one');
+    const ages = { 'in-live': 1, 'in-dead': 13, 'part-live': 11, 'part-dead': 13 };
+    const staging = join(there(), '.furo/staging');
+    for (const [name, hours] of Object.entries(ages)) {
+      const path = join(staging, name);
+      fs.mkdirSync(staging, { recursive: true });
+      if (name.startsWith('in-')) fs.mkdirSync(path);
+      else fs.writeFileSync(path, name);
+      const seconds = Date.now() / 1000 - hours * 3600;
+      fs.utimesSync(path, seconds, seconds);
+    }
+    await syncProject(optionsFor(execIn('/bin/sh')));
+    expect(fs.readdirSync(staging).sort()).toEqual(['in-live', 'part-live']);
+  });
+
+  it.each(['in-', 'part-'])('plans again when somebody took its %s away', async (prefix) => {
+    put('here/a.txt', 'one');
+    put('here/large', randomBytes(300_000));
+    const inner = execIn('/bin/sh');
+    let tries = 0;
+    const exec: Exec = (command, options) => {
+      if (!command.includes('k=verify;') || (tries += 1) > 1) return inner(command, options);
+      const sweep = `k=verify; rm -rf .furo/staging/${prefix}*;`;
+      return inner(command.replace('k=verify;', sweep), options);
+    };
+    expect(await sync(exec)).toMatchObject({ uploaded: 2, kept: [] });
+    expect(tries).toBe(2);
+    expect(equal()).toBe('');
+  });
+
+  /** Three commands for 24 small files, a large one, a file that becomes a folder and a removal. */
+  function putBatches(): Partial<SyncOptions> {
+    for (let index = 100; index < 124; index++)
+      put(`here/${index % 2 ? 'new/' : ''}f${String(index)}`, randomBytes(1_000));
+    put('here/large', randomBytes(300_000));
+    put('here/a/deep', 'a folder by now');
+    return { batchBytes: 10_000 };
+  }
+
+  async function syncOld(): Promise<void> {
+    for (const path of ['old', 'a', 'f100']) put(`here/${path}`, 'old');
+    await sync(execIn('/bin/sh'));
+    for (const path of ['old', 'a']) fs.rmSync(join(root, 'here', path));
+  }
+
+  /** Calls `change` with the number of the command that renames, just before it. */
+  function counting(change: (command: number) => void): Exec {
+    const exec = execIn('/bin/sh');
+    let count = 0;
+    return async (command, options) => {
+      if (command.includes('tar -x')) change((count += 1));
+      return exec(command, options);
+    };
+  }
+
+  it('loses no more than one of several commands to a cut', async () => {
+    await syncOld();
+    const batches = putBatches();
+    const exec = counting((command) => {
+      if (command === 3) throw sshFailure('connectionLost', { host: 'furo' });
+    });
+    await expect(sync(exec, batches)).rejects.toMatchObject({ reason: 'connectionLost' });
+    const again = await sync(execIn('/bin/sh'), batches);
+    expect(again).toMatchObject({ uploaded: 6, unchanged: 20, removed: 1, kept: [] });
+    expect(equal()).toBe('');
+    expect(fs.readdirSync(join(there(), '.furo/staging'))).toEqual([]);
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, unchanged: 26, kept: [] });
+  });
+
+  it('tells of all commands when the other side changed between two of them', async () => {
+    await syncOld();
+    const batches = putBatches();
+    fs.writeFileSync(join(there(), 'f100'), 'theirs');
+    const exec = counting((command) => {
+      if (command === 3) fs.writeFileSync(join(there(), 'new/f123'), 'theirs too');
+    });
+    const { kept, ...summary } = await sync(exec, batches);
+    expect(summary).toMatchObject({ uploaded: 26, removed: 2, unchanged: 0 });
+    expect(kept.map(({ path }) => path)).toEqual(['f100', 'new/f123']);
+    const texts = kept.map(({ copy = '' }) => fs.readFileSync(join(there(), copy), 'utf8'));
+    expect(texts).toEqual(['theirs', 'theirs too']);
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, unchanged: 26, kept: [] });
+  });
+
   it('asks once about the same removals, however often it plans', async () => {
     for (let index = 100; index < 120; index++) put(`here/old${String(index)}`, 'old');
     await sync(execIn('/bin/sh'));
@@ -334,6 +496,104 @@ describe('a side that changes while a sync runs', () => {
     });
     expect(tries).toBe(4);
     expect(fs.readdirSync(there())).toEqual(['.furo']);
+  });
+});
+
+describe('a side that changes while files go one by one', () => {
+  const syncEach = (files: FolderFiles, exec?: Exec) =>
+    syncProject({
+      files,
+      ...(exec && { exec }),
+      localFolder: join(root, 'here'),
+      remoteFolder: remotePath(there()),
+      exclude: [],
+      strayAgeSeconds: 0,
+    });
+
+  /** Calls `change` with the number of the upload, just before it. */
+  function changing(change: (upload: number) => unknown): FolderFiles {
+    const files = new FolderFiles('/');
+    const upload = files.upload.bind(files);
+    let count = 0;
+    files.upload = async (...args) => {
+      await change((count += 1));
+      await upload(...args);
+    };
+    return files;
+  }
+
+  const edit = (path: string, text: string): void => {
+    fs.writeFileSync(join(there(), path), text);
+  };
+  const textThere = (path = ''): string => fs.readFileSync(join(there(), path), 'utf8');
+
+  beforeEach(async () => {
+    fs.mkdirSync(join(root, 'scratch'));
+    fs.mkdirSync(there());
+    fs.symlinkSync(join(root, 'scratch'), join(there(), 'data'));
+    for (const path of ['data/a', 'old', 'z']) put(`here/${path}`, 'one');
+    await syncEach(new FolderFiles('/'));
+    for (const path of ['data/a', 'z']) put(`here/${path}`, 'two');
+  });
+
+  it.each([
+    ['without a shell', undefined],
+    ['as a folder there is a link', execIn('/bin/sh')],
+  ])('%s, keeps a late edit and tells of all that was done', async (_, exec) => {
+    const files = changing((upload) => {
+      if (upload === 1) edit('z', 'an hour of work');
+    });
+    const { kept, ...summary } = await syncEach(files, exec);
+    expect(summary).toMatchObject({ uploaded: 2, removed: 0, unchanged: 1 });
+    expect(kept).toMatchObject([{ path: 'z', why: 'bothChanged' }]);
+    expect(['data/a', 'z', kept[0]?.copy].map(textThere)).toEqual([
+      'two',
+      'two',
+      'an hour of work',
+    ]);
+    expect(await syncEach(new FolderFiles('/'))).toMatchObject({ uploaded: 0, kept: [] });
+  });
+
+  it('leaves a file that was edited before it was to be removed', async () => {
+    fs.rmSync(join(root, 'here/old'));
+    const files = changing((upload) => {
+      if (upload === 1) edit('old', 'an hour of work');
+    });
+    const { kept } = await syncEach(files);
+    expect(kept).toEqual([{ path: 'old', why: 'changedRemotely' }]);
+    expect(textThere('old')).toBe('an hour of work');
+  });
+
+  it('plans again when a file here changes before it is sent, or is gone', async () => {
+    put('here/gone', 'one');
+    const files = changing((upload) => {
+      if (upload > 1) return;
+      put('here/z', 'six');
+      fs.rmSync(join(root, 'here/gone'));
+    });
+    expect(await syncEach(files)).toMatchObject({ uploaded: 2, kept: [] });
+    expect(textThere('z')).toBe('six');
+    expect(fs.existsSync(join(there(), 'gone'))).toBe(false);
+    expect(await syncEach(new FolderFiles('/'))).toMatchObject({ uploaded: 0, kept: [] });
+  });
+
+  it('loses no entry of another window', async () => {
+    const other = changing((upload) => {
+      if (upload > 1) return;
+      put('here/theirs', 'one');
+      return syncEach(new FolderFiles('/'));
+    });
+    expect((await syncEach(other)).kept).toEqual([]);
+    fs.rmSync(join(root, 'here/theirs'));
+    fs.rmSync(join(root, 'here/z'));
+    expect(await syncEach(new FolderFiles('/'))).toMatchObject({ removed: 2, kept: [] });
+  });
+
+  it('gives up, with a reason, on a side that never rests', async () => {
+    const files = changing((upload) => {
+      edit('data/a', 'x'.repeat(upload));
+    });
+    await expect(syncEach(files)).rejects.toMatchObject({ reason: 'remoteBusy' });
   });
 });
 

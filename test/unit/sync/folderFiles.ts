@@ -3,7 +3,13 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { sshFailure } from '../../../src/ssh/failures';
-import type { RemoteEntry, RemoteFiles, RemotePath, RemoteStat } from '../../../src/ssh/remote';
+import type {
+  RemoteEntry,
+  RemoteFiles,
+  RemotePath,
+  RemoteStat,
+  UploadOptions,
+} from '../../../src/ssh/remote';
 import { TEMPORARY_PREFIX } from '../../../src/ssh/remoteFiles';
 
 export class FolderFiles implements RemoteFiles {
@@ -32,10 +38,12 @@ export class FolderFiles implements RemoteFiles {
     fs.mkdirSync(this.#at(path), { recursive: true, mode: 0o700 });
   }
 
-  read(path: RemotePath): Promise<Buffer> {
+  read(path: RemotePath, range?: { offset: number; length: number }): Promise<Buffer> {
     const file = this.#at(path);
     if (!fs.existsSync(file)) return Promise.reject(sshFailure('noSuchFile', { path }));
-    return Promise.resolve(fs.readFileSync(file));
+    const content = fs.readFileSync(file);
+    const { offset, length } = range ?? { offset: 0, length: content.length };
+    return Promise.resolve(content.subarray(offset, offset + length));
   }
 
   async write(path: RemotePath, content: Uint8Array | string): Promise<void> {
@@ -50,8 +58,16 @@ export class FolderFiles implements RemoteFiles {
     fs.renameSync(temporary, this.#at(path));
   }
 
-  async upload(localPath: string, path: RemotePath): Promise<void> {
-    await this.write(path, fs.readFileSync(localPath));
+  async upload(localPath: string, path: RemotePath, options: UploadOptions = {}): Promise<void> {
+    const { expected } = options;
+    const local = fs.statSync(localPath, { throwIfNoEntry: false });
+    const isSameTime = expected?.mtimeMs === 0 || local?.mtimeMs === expected?.mtimeMs;
+    if (expected && !(local?.size === expected.size && isSameTime))
+      throw sshFailure('localFileChanged', { path: localPath });
+    const content = fs.readFileSync(localPath);
+    const found = fs.lstatSync(this.#at(path), { throwIfNoEntry: false });
+    options.checkTarget?.(found && toStat(found));
+    await this.write(path, content);
   }
 
   async uploadPart(localPath: string, path: RemotePath, at: { offset: number }): Promise<void> {

@@ -5,9 +5,9 @@ import { buffer, text } from 'node:stream/consumers';
 import type { Exec } from '../../../src/ssh/remoteScript';
 
 /** As sshd does it: the login shell gets the command as one word. */
-export function execIn(shell: string): Exec {
+export function execIn(shell: string, env = process.env): Exec {
   return async (command, { stdin = '', encoding = 'utf8' } = {}) => {
-    const child = spawn(shell, ['-c', command]);
+    const child = spawn(shell, ['-c', command], { env });
     const isWhole = typeof stdin === 'string' || stdin instanceof Uint8Array;
     const source = Readable.from(isWhole ? [Buffer.from(stdin)] : stdin);
     child.stdin.on('error', () => undefined);
