@@ -1,4 +1,5 @@
 // What lies on the other side before a sync: by one command where a shell is there, over SFTP where not.
+import { dirname } from 'node:path/posix';
 import { isFailure } from '../base/failure';
 import { joinRemote } from '../ssh/remote';
 import { EMPTY_MANIFEST, MANIFEST_PATH, parseManifest, type Manifest } from './manifest';
@@ -26,11 +27,14 @@ export async function readRemoteState(
   const wanted = new Set(await localFolders);
   for (const folder of foldersOf([...manifest.files.keys(), ...manifest.pending.keys()]))
     wanted.add(folder);
+  // A manifest that was cut while it was stored over SFTP left its half there.
+  const ours = dirname(MANIFEST_PATH);
+  wanted.add(ours);
   if (!listing) return { manifest, tree: await readRemoteTree({ files, root }, wanted, signal) };
   const { tree } = listing;
-  const from = [...wanted].filter((folder) => tree.entries.get(folder)?.kind === 'link');
-  if (from.length === 0) return { manifest, tree, listing };
-  const behind = await readRemoteTree({ files, root, from }, wanted, signal);
+  const links = [...wanted].filter((folder) => tree.entries.get(folder)?.kind === 'link');
+  if (links.length === 0) return { manifest, tree, listing };
+  const behind = await readRemoteTree({ files, root, from: [...links, ours] }, wanted, signal);
   return { manifest, tree: joined(tree, behind), listing };
 }
 

@@ -153,49 +153,62 @@ describe('a plan of 200 operations', () => {
     bench.put('d1/large', randomBytes(300_000));
   }
 
-  it('cut at random bytes leaves each file old or new, and the next run finishes', async () => {
-    bench = await Bench.start();
-    for (let index = 0; index < 200; index++) bench.put(`d${index % 9}/f${index}`, `old ${index}`);
-    bench.put('d0/large', randomBytes(400_000));
-    const first = bench.connection();
-    await bench.sync(first);
-    const before = contents(bench.there);
-    const kept = join(bench.client.server.folder, 'kept');
-    execFileSync('cp', ['-a', bench.there, kept]);
-    edit();
-    const after = contents(bench.local);
-    const reset = (): void => {
-      fs.rmSync(bench.there, { recursive: true });
-      execFileSync('cp', ['-a', kept, bench.there]);
-    };
-    const started = bench.proxy.bytesUp;
-    await bench.sync(first);
-    const total = bench.proxy.bytesUp - started;
-    first.dispose();
+  /** The same shares of a plan in every run of `npm test`, spread evenly; a soak seeks new ones. */
+  const share = (run: number): number => (isSoak ? Math.random() : ((run + 1) * 0.618_034) % 1);
 
-    let finished = 0;
-    for (let run = 0; run < (isSoak ? 1_000 : 40); run++) {
-      reset();
-      const cut = bench.connection();
-      await cut.connect();
-      bench.proxy.cutAfter(Math.floor(Math.random() * total));
-      const summary = await bench.sync(cut).catch(() => undefined);
-      if (summary) finished += 1;
-      cut.dispose();
-      for (const [path, text] of contents(bench.there))
-        if (!path.includes('.furo-tmp-'))
-          expect([before.get(path), after.get(path)]).toContain(text);
-      const next = bench.connection();
-      expect((await bench.sync(next)).kept).toEqual([]);
-      next.dispose();
-      expect(contents(bench.there)).toEqual(after);
-      const staging = join(bench.there, '.furo/staging');
-      // The command of the cut run may be about to remove its own.
-      await eventually(() => fs.readdirSync(staging).length === 0, `an empty ${staging}`);
-    }
-    // The cuts did cut.
-    expect(finished).toBeLessThan((isSoak ? 1_000 : 40) / 4);
-  }, 1_200_000);
+  it.each([
+    ['by command', [], isSoak ? 900 : 32],
+    ['over SFTP only', ['ForceCommand internal-sftp'], isSoak ? 100 : 4],
+  ] as const)(
+    '%s, cut at any byte, leaves each file old or new, and the next run finishes',
+    async (_, config, runs) => {
+      bench = await Bench.start(0, config);
+      for (let index = 0; index < 200; index++)
+        bench.put(`d${index % 9}/f${index}`, `old ${index}`);
+      bench.put('d0/large', randomBytes(400_000));
+      const first = bench.connection();
+      await bench.sync(first);
+      const before = contents(bench.there);
+      const kept = join(bench.client.server.folder, 'kept');
+      execFileSync('cp', ['-a', bench.there, kept]);
+      edit();
+      const after = contents(bench.local);
+      const reset = (): void => {
+        fs.rmSync(bench.there, { recursive: true });
+        execFileSync('cp', ['-a', kept, bench.there]);
+      };
+      const started = bench.proxy.bytesUp;
+      await bench.sync(first);
+      const total = bench.proxy.bytesUp - started;
+      first.dispose();
+      const tidy = fs.readdirSync(join(bench.there, '.furo'), { recursive: true }).length;
+
+      let finished = 0;
+      for (let run = 0; run < runs; run++) {
+        reset();
+        const cut = bench.connection();
+        await cut.connect();
+        bench.proxy.cutAfter(Math.floor(share(run) * total));
+        const summary = await bench.sync(cut).catch(() => undefined);
+        if (summary) finished += 1;
+        cut.dispose();
+        for (const [path, text] of contents(bench.there))
+          if (!path.includes('.furo-tmp-'))
+            expect([before.get(path), after.get(path)]).toContain(text);
+        const next = bench.connection();
+        expect((await bench.sync(next)).kept).toEqual([]);
+        next.dispose();
+        expect(contents(bench.there)).toEqual(after);
+        // The command of the cut run may be about to remove its own.
+        const state = join(bench.there, '.furo');
+        const isTidy = (): boolean => fs.readdirSync(state, { recursive: true }).length === tidy;
+        await eventually(isTidy, `nothing left over in ${state}`);
+      }
+      // The cuts did cut.
+      expect(finished).toBeLessThan(runs / 4);
+    },
+    1_200_000,
+  );
 });
 
 describe('a large file', () => {

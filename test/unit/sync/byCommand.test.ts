@@ -554,6 +554,16 @@ describe('a side that changes while files go one by one', () => {
     expect(await syncEach(new FolderFiles('/'))).toMatchObject({ uploaded: 0, kept: [] });
   });
 
+  it.each([
+    ['without a shell', undefined],
+    ['as a folder there is a link', execIn('/bin/sh')],
+  ])('%s, sweeps what a manifest that was cut has left', async (_, exec) => {
+    const stray = join(there(), '.furo/.furo-tmp-0123');
+    fs.writeFileSync(stray, 'half of a manif');
+    await syncEach(new FolderFiles('/'), exec);
+    expect(fs.readdirSync(join(stray, '..'))).toEqual(['manifest.json']);
+  });
+
   it('leaves a file that was edited before it was to be removed', async () => {
     fs.rmSync(join(root, 'here/old'));
     const files = changing((upload) => {
