@@ -77,7 +77,7 @@ export class SyncRun {
       await this.#announce();
       const { removedFirst, emptied, removedLast } = orderOfRemovals(plan);
       await this.#remove(removedFirst);
-      for (const folder of emptied) await this.options.files.remove(this.#at(folder), signal);
+      for (const folder of emptied) await this.#removeFolder(folder);
       await this.#makeFolders(foldersOf(plan.uploads.map((file) => file.path)));
       await this.#keepCopies();
       this.#tell();
@@ -148,6 +148,14 @@ export class SyncRun {
       if (found) this.#checkPlanned(path, found);
       await files.remove(this.#at(path), signal);
       this.#removed += 1;
+    });
+  }
+
+  /** One that is not empty any more stays, and another plan is made. */
+  async #removeFolder(path: string): Promise<void> {
+    const { files, signal } = this.options;
+    await files.remove(this.#at(path), signal).catch((error: unknown) => {
+      throw isFailure(error, 'remoteFileFailed') ? this.#busy() : error;
     });
   }
 

@@ -145,6 +145,16 @@ for (const isSftpOnly of [false, true])
       expect(await sync()).toMatchObject({ uploaded: 1, kept: [] });
     });
 
+    it('says that a file stands where its folder must be', async () => {
+      put(join(there, '..'), 'project', 'theirs');
+      put(local, 'a.txt', 'x');
+      const error: unknown = await sync().catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ reason: 'remoteInTheWay', values: { path: there } });
+      expect(fs.readFileSync(there, 'utf8')).toBe('theirs');
+      fs.rmSync(there);
+      expect(await sync()).toMatchObject({ uploaded: 1, kept: [] });
+    });
+
     it('sees an edit there in the second of the sync, of the same size', async () => {
       for (const text of ['one', 'two', 'six']) {
         put(local, 'a.txt', text);

@@ -420,13 +420,14 @@ describe('a side that changes while a sync runs', () => {
       put(`here/${index % 2 ? 'new/' : ''}f${String(index)}`, randomBytes(1_000));
     put('here/large', randomBytes(300_000));
     put('here/a/deep', 'a folder by now');
+    put('here/b', 'a file by now');
     return { batchBytes: 10_000 };
   }
 
   async function syncOld(): Promise<void> {
-    for (const path of ['old', 'a', 'f100']) put(`here/${path}`, 'old');
+    for (const path of ['old', 'a', 'b/c/d', 'f100']) put(`here/${path}`, 'old');
     await sync(execIn('/bin/sh'));
-    for (const path of ['old', 'a']) fs.rmSync(join(root, 'here', path));
+    for (const path of ['old', 'a', 'b']) fs.rmSync(join(root, 'here', path), { recursive: true });
   }
 
   /** Calls `change` with the number of the command that renames, just before it. */
@@ -447,10 +448,10 @@ describe('a side that changes while a sync runs', () => {
     });
     await expect(sync(exec, batches)).rejects.toMatchObject({ reason: 'connectionLost' });
     const again = await sync(execIn('/bin/sh'), batches);
-    expect(again).toMatchObject({ uploaded: 6, unchanged: 20, removed: 1, kept: [] });
+    expect(again).toMatchObject({ uploaded: 6, unchanged: 21, removed: 1, kept: [] });
     expect(equal()).toBe('');
     expect(fs.readdirSync(join(there(), '.furo/staging'))).toEqual([]);
-    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, unchanged: 26, kept: [] });
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, unchanged: 27, kept: [] });
   });
 
   it('tells of all commands when the other side changed between two of them', async () => {
@@ -461,11 +462,11 @@ describe('a side that changes while a sync runs', () => {
       if (command === 3) fs.writeFileSync(join(there(), 'new/f123'), 'theirs too');
     });
     const { kept, ...summary } = await sync(exec, batches);
-    expect(summary).toMatchObject({ uploaded: 26, removed: 2, unchanged: 0 });
+    expect(summary).toMatchObject({ uploaded: 27, removed: 3, unchanged: 0 });
     expect(kept.map(({ path }) => path)).toEqual(['f100', 'new/f123']);
     const texts = kept.map(({ copy = '' }) => fs.readFileSync(join(there(), copy), 'utf8'));
     expect(texts).toEqual(['theirs', 'theirs too']);
-    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, unchanged: 26, kept: [] });
+    expect(await sync(execIn('/bin/sh'))).toMatchObject({ uploaded: 0, unchanged: 27, kept: [] });
   });
 
   it('asks once about the same removals, however often it plans', async () => {
