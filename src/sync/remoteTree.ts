@@ -19,8 +19,8 @@ export interface RemoteTree {
 
 const LISTS_AT_ONCE = 16;
 const READS_AT_ONCE = 16;
-/** Of one file in memory while it is read back. */
-const PART_BYTES = 8 * 1024 * 1024;
+/** Of each file in memory while it is read back. */
+const PART_BYTES = 2 * 1024 * 1024;
 const HASH_TIMEOUT_MS = 10 * 60_000;
 
 /**
