@@ -108,7 +108,7 @@ export const jobFailureWords: Readonly<Record<JobFailureReason, FailureWords>> =
   inputBlockedThere: {
     text: (t, v) =>
       t(
-        'Nothing was submitted: {0} was not sent, because a link or a folder on the machine has its name ({1}). Remove or rename that one and try again.',
+        'Nothing was submitted: {0} was not sent, because a link or a folder on the machine has its name, or a file that of a folder above it ({1}). Remove or rename that one and try again.',
         v('path'),
         v('there'),
       ),

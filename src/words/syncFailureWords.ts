@@ -60,9 +60,8 @@ export const syncFailureWords: Readonly<Record<SyncFailureReason, FailureWords>>
   nameNotPortable: {
     text: (t, v) =>
       t(
-        '{0} cannot be sent: {1}. Rename it, or leave it out with .furoignore.',
+        'The name of {0} cannot be used on the machine: it has control characters, more than 255 bytes, or is not UTF-8. Rename it, or leave it out with .furoignore.',
         v('path'),
-        v('detail'),
       ),
     actions: [],
   },

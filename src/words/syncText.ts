@@ -180,7 +180,9 @@ function keptText({ why, copy }: Pick<KeptFile, 'why' | 'copy'>, t: Translate): 
         copy ?? '',
       );
     case 'inTheWay':
-      return t('a link or folder there has this name; the file here is not sent');
+      return t(
+        'a link or folder there has this name, or a file that of a folder above it; the file here is not sent',
+      );
     case 'manyRemovals':
       return t('deleted here, with so many others that it is asked about first');
   }

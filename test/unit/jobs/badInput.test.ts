@@ -384,7 +384,7 @@ it('says all of it in English', () => {
       "input not there": "The file in.jsonl is not in this folder. Nothing was sent.",
       "key file not there": "The key file ROOT/client/nothing cannot be read (ENOENT: no such file or directory, open 'ROOT/client/nothing'). Choose a private key in the settings, one that you may read, or make one with ssh-keygen -t ed25519.",
       "key file without a key": "The key file ROOT/client/nothing cannot be read (Unsupported key format). Choose a private key in the settings, one that you may read, or make one with ssh-keygen -t ed25519.",
-      "link there": "Nothing was submitted: tool.py was not sent, because a link or a folder on the machine has its name (ROOT/data/group1/researcher/project-HASH/tool.py). Remove or rename that one and try again.",
+      "link there": "Nothing was submitted: tool.py was not sent, because a link or a folder on the machine has its name, or a file that of a folder above it (ROOT/data/group1/researcher/project-HASH/tool.py). Remove or rename that one and try again.",
       "malformed line 17": "in.jsonl, line 17 is not a JSON object: Unexpected end of JSON input. Nothing was sent.",
       "no SFTP": "127.0.0.1 offers no file transfer over SFTP (Unable to start subsystem: sftp). Start-up files there that print something may break it. If they do not, choose another login node or ask the computer centre.",
       "no commands": "127.0.0.1 opens no further channel (Unable to exec). Close other connections of yours to it and try again. If it stays so, ask the computer centre whether your account may run commands there.",

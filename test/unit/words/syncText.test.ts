@@ -210,7 +210,7 @@ describe('what a sync kept', () => {
     expect(keptNotes({ kept, skippedLinks: ['out'] }, english)).toEqual([
       'a.py: changed on the machine; it stays as it is there',
       'b.py, c.py: changed on both sides; the one here is sent, the one there is kept as b.remote-1.py, c.remote-1.py',
-      'd: a link or folder there has this name; the file here is not sent',
+      'd: a link or folder there has this name, or a file that of a folder above it; the file here is not sent',
       'old0.txt, old1.txt, old2.txt, old3.txt, old4.txt and 55 more: deleted here, but kept on the machine, where jobs still find it',
       'out: a link that leads out of the folder or nowhere; it is not sent',
     ]);
