@@ -7,8 +7,10 @@ import type { SubmitStep } from '../jobs/submit';
 import { resolveRemoteFolder } from '../jobs/remoteFolder';
 import { Tail } from '../jobs/tail';
 import { systemClock } from '../base/clock';
+import { DisposableStore, toDisposable, type Disposable } from '../base/disposable';
 import { silentLogger } from '../base/log';
 import { parseResults } from '../webview/rows';
+import { connectionAdvice, connectionText } from '../words/connectionWords';
 import {
   causeText,
   durationText,
@@ -116,31 +118,51 @@ export function follow(context: Context, jobId: string): Promise<Job> {
       if (text !== lastText) say(context, `${job.name} (${job.pjmId ?? '-'}): ${text}`);
       lastText = text;
     };
-    const output = center.onDidOutput(({ jobId: id, text }) => {
-      if (id === jobId) screen.write(prefixLines(harmless(text), paint(screen, 'dim', '│ ')));
-    });
-    const changes = store.onDidChange(({ after }) => {
-      if (after?.id !== jobId) return;
-      show(after);
-      if (after.phase.kind === 'finished') finish(after);
-    });
-    const onAbort = () => {
-      stop();
-      reject(signal.reason as Error);
-    };
-    const stop = () => {
-      output.dispose();
-      changes.dispose();
-      signal.removeEventListener('abort', onAbort);
+    const owned = new DisposableStore();
+    const fail = (reason: Error) => {
+      owned.dispose();
+      reject(reason);
     };
     const finish = (job: Job) => {
-      stop();
+      owned.dispose();
       resolve(job);
     };
+    owned.add(
+      center.onDidOutput(({ jobId: id, text }) => {
+        if (id === jobId) screen.write(prefixLines(harmless(text), paint(screen, 'dim', '│ ')));
+      }),
+    );
+    owned.add(
+      store.onDidChange(({ after }) => {
+        if (after?.id !== jobId) return;
+        show(after);
+        if (after.phase.kind === 'finished') finish(after);
+      }),
+    );
+    owned.add(tellConnection(context, fail));
+    const onAbort = () => {
+      fail(signal.reason as Error);
+    };
     signal.addEventListener('abort', onAbort, { once: true });
+    owned.add(toDisposable(() => { signal.removeEventListener('abort', onAbort); })); // prettier-ignore
     const job = store.get(jobId);
     if (job?.phase.kind === 'finished') finish(job);
     else if (job) show(job);
+  });
+}
+
+/** Tells once that the connection is away. Whoever typed the command is asked what a login asks, or told why it ends. */
+function tellConnection(context: Context, fail: (reason: Error) => void): Disposable {
+  const { session, signal, translate: t } = context;
+  const { remote } = session;
+  let told: 'connected' | 'waiting' | 'blocked' = 'connected';
+  return remote.onDidChangeState((state) => {
+    const { kind } = state;
+    const isNews = kind === 'blocked' || (kind === 'waiting' && told === 'connected');
+    if (kind === told || !(isNews || kind === 'connected')) return;
+    told = kind;
+    say(context, connectionAdvice(state, Date.now(), t) ?? connectionText(state, Date.now(), t));
+    if (kind === 'blocked') remote.connect(signal).catch(fail);
   });
 }
 
