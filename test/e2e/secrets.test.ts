@@ -1,6 +1,7 @@
 // A whole job with an encrypted key, with umask 000: what is left on disk holds no secret and is for its owner alone.
 import { execFileSync, spawn } from 'node:child_process';
 import {
+  chmodSync,
   copyFileSync,
   mkdirSync,
   readdirSync,
@@ -65,7 +66,9 @@ it.skipIf(process.platform !== 'linux')(
     const { identityFile } = bench.connection;
     const [config, temporary, keys] = ['config', 'tmp', 'locked'].map((name) => {
       const folder = join(bench.root, name);
-      mkdirSync(folder, { mode: 0o700 });
+      // Open for all, so that what is made in it must be closed by itself.
+      mkdirSync(folder);
+      chmodSync(folder, 0o755);
       return folder;
     }) as [string, string, string];
     const key = join(keys, 'key');
