@@ -116,7 +116,7 @@ describe('round trips on a warm connection', () => {
     expect(execFileSync('diff', ['-r', '--exclude=.furo', bench.local, bench.there]).length).toBe(
       0,
     );
-  });
+  }, 300_000);
 });
 
 /** The median: a computer that is busy elsewhere may count an answer twice that it gave in two parts. */
