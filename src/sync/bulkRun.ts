@@ -37,7 +37,6 @@ export interface BulkState {
 /** What one command does, all or nothing. */
 interface Batch {
   readonly plan: SyncPlan;
-  readonly small: readonly HashedFile[];
   readonly parts: readonly Part[];
   readonly before: Standing;
   /** Digest of the manifest as it lies there before. */
@@ -45,6 +44,11 @@ interface Batch {
   /** What is recorded at its end. */
   readonly after: Manifest;
   readonly swept: readonly string[];
+}
+
+/** The same on its way. */
+interface StagedBatch extends Batch {
+  readonly small: readonly HashedFile[];
   /** A name for it alone: the command before may still be removing its own. */
   readonly staging: string;
 }
@@ -132,30 +136,18 @@ export class BulkRun {
 
   async #applyAll(after: Manifest, swept: readonly string[]): Promise<void> {
     const { plan, tree, listing } = this.state;
-    const place = { files: this.options.files, root: this.options.remoteFolder };
-    const batches = inBatches(plan, this.options.batchBytes);
-    let standing: Standing = { found: plan.found, tree };
+    const batches = [...inBatches(plan, this.options.batchBytes)];
+    const last = batches.pop() ?? plan;
+    let before: Standing = { found: plan.found, tree };
     let digest = listing.manifestDigest;
     for (const batch of batches) {
-      const isLast = batch === batches.at(-1);
-      if (isLast) await this.#sendParts();
-      const before = standing;
-      standing = standingAfter(before, batch, this.#mtimeSeconds);
-      const recorded = isLast ? after : { files: standing.found, pending: new Map() };
-      await this.#apply({
-        plan: batch,
-        small: batch.uploads.filter(isSmall),
-        parts: isLast ? this.#parts : [],
-        before,
-        digest,
-        after: recorded,
-        swept: isLast ? swept : [],
-        staging: `in-${randomBytes(8).toString('hex')}`,
-      });
-      digest = rememberManifest(place, renderManifest(recorded), recorded).digest;
-      this.#done.push(batch);
-      this.#filesDone += batch.uploads.length - (isLast ? this.#parts.length : 0);
+      const standing = standingAfter(before, batch, this.#mtimeSeconds);
+      const recorded = { files: standing.found, pending: new Map() };
+      digest = await this.#apply({ plan: batch, parts: [], before, digest, after: recorded, swept: [] }); // prettier-ignore
+      before = standing;
     }
+    await this.#sendParts();
+    await this.#apply({ plan: last, parts: this.#parts, before, digest, after, swept });
   }
 
   async #sendParts(): Promise<void> {
@@ -168,21 +160,30 @@ export class BulkRun {
     this.#filesDone += this.#parts.length;
   }
 
-  async #apply(batch: Batch): Promise<void> {
-    const { exec, remoteFolder: root, signal } = this.options;
+  /** Returns the digest of the manifest that lies there then. */
+  async #apply(batch: Batch): Promise<string> {
+    const { exec, files, remoteFolder: root, signal } = this.options;
     if (!exec) throw new TypeError('a bulk run needs commands');
-    const { stdin, packing } = await this.#archive(batch);
+    const staged = {
+      ...batch,
+      small: batch.plan.uploads.filter(isSmall),
+      staging: `in-${randomBytes(8).toString('hex')}`,
+    };
+    const { stdin, packing } = await this.#archive(staged);
     const answer = await runScript(
       exec,
-      { script: APPLY, args: [root, batch.staging, batch.digest, packing] },
+      { script: APPLY, args: [root, staged.staging, batch.digest, packing] },
       { stdin, timeoutMs: APPLY_TIMEOUT_MS, ...(signal && { signal }) },
     );
     readAnswer(answer, root, (name) => this.#parts.find((part) => part.name === name)?.file.path);
+    this.#done.push(batch.plan);
+    this.#filesDone += staged.small.length;
+    return rememberManifest({ files, root }, renderManifest(batch.after), batch.after).digest;
   }
 
   /** Packed where the beginning shows that it helps. */
   async #archive(
-    batch: Batch,
+    batch: StagedBatch,
   ): Promise<{ stdin: AsyncIterable<Uint8Array>; packing: 'gzip' | 'plain' }> {
     const parts = tarParts(this.#members(batch), this.#mtimeSeconds);
     const first = (await parts.next()).value as Buffer | undefined;
@@ -215,7 +216,7 @@ export class BulkRun {
   }
 
   /** The list of hashes comes last: where it is, everything is. */
-  *#members(batch: Batch): Generator<TarMember> {
+  *#members(batch: StagedBatch): Generator<TarMember> {
     const sums: string[] = [];
     for (const [path, text] of Object.entries(this.#texts(batch))) {
       const content = Buffer.from(text);
@@ -230,7 +231,7 @@ export class BulkRun {
     yield { path: 'sums', mode: 0o600, content: Buffer.from(sums.join('')) };
   }
 
-  #texts({ plan, small, parts, before, ...batch }: Batch): Readonly<Record<string, string>> {
+  #texts({ plan, small, parts, before, ...batch }: StagedBatch): Readonly<Record<string, string>> {
     const input = { plan, tree: before.tree, small, parts };
     const moves = planMoves(input);
     const pending = new Map(plan.uploads.map((file) => [file.path, entryFor(file)]));
