@@ -29,8 +29,9 @@ const TIMEOUT_MS = 15_000;
 
 /**
  * Asks `ssh -G`; undefined where there is no OpenSSH, or one too old to be asked. Throws `sshConfigUnusable` when ssh
- * itself refuses the configuration, `sshConfigUnanswered` when it does not come to an answer. Runs the `Match exec` lines of the user's own configuration, so ask only for hosts
- * from user settings, never for a name found in a workspace. The names must have been checked.
+ * itself refuses the configuration, `sshConfigUnanswered` when it does not come to an answer. Runs the `Match exec`
+ * lines of the user's own configuration, so ask only for hosts from user settings, never for a name found in a
+ * workspace. The names must have been checked.
  */
 export async function askOpenSsh(
   question: ConfigQuestion,

@@ -86,8 +86,8 @@ export interface RemoteFiles {
   /**
    * Streams a local file up with a pipelined loop, temporary name then rename. Its time is `mtimeSeconds` since 1970
    * where that is given and the server can, else the server's now. Rejects with `localFileChanged` when the local file
-   * is not as `expected`, or changes meanwhile. Just before the rename `checkTarget` gets what
-   * has the name until then; what it throws stops the rename.
+   * is not as `expected`, or changes meanwhile. Just before the rename `checkTarget` gets what has the name until then;
+   * what it throws stops the rename.
    */
   upload(localPath: string, path: RemotePath, options?: UploadOptions): Promise<void>;
   /**
