@@ -16,7 +16,7 @@ import { followExec } from './exec';
 import { detailOf, sshFailure } from './failures';
 import { KeyRing } from './keyRing';
 import type { LoginBudget } from './loginBudget';
-import { commandChannel, isBusy, openLine, type Line } from './openLine';
+import { isBusy, openLine, type Line } from './openLine';
 import type { SshPrompts } from './prompts';
 import type { ExecOptions, ExecResult, Remote, RemoteFiles } from './remote';
 import { SftpFiles } from './remoteFiles';
@@ -114,7 +114,7 @@ export class SshConnection implements Remote {
     const { signal } = options;
     const line = await this.#connected(signal);
     const { hop, host } = line;
-    const held = await commandChannel(line, command, options);
+    const held = await line.shell.open(command, options);
     const context = { hop, host, clock: this.options.clock };
     line.commands += 1;
     try {

@@ -1,12 +1,10 @@
 // One attempt to connect, and what an open connection carries. Knows no state and no retries.
 import { isFailure } from '../base/failure';
-import { ChannelSlots, type Slotted } from './channelSlots';
+import { ChannelSlots } from './channelSlots';
 import type { SshConnectionOptions } from './connection';
 import type { Credentials } from './credentials';
-import type { ExecChannel } from './execChannel';
 import type { Hop } from './hop';
 import { sshFailure } from './failures';
-import type { ExecOptions } from './remote';
 import { openRoute } from './route';
 import { SftpChannels } from './sftpChannels';
 import { WaitingShell } from './waitingShell';
@@ -63,23 +61,4 @@ export async function openLine(
 /** True while a command or a file operation is under way. */
 export async function isBusy({ commands, sftp }: Line): Promise<boolean> {
   return commands > 0 || (await sftp.isBusy());
-}
-
-/** In the shell that waits, or a new one; in that case the request for the next shell goes out behind it. */
-export async function commandChannel(
-  { hop, slots, shell }: Line,
-  command: string,
-  { isFollowed, signal }: ExecOptions,
-): Promise<Slotted<ExecChannel>> {
-  const waiting = await shell.run(command, signal);
-  if (waiting) {
-    if (isFollowed) shell.prepare();
-    return waiting;
-  }
-  const open = (): Promise<ExecChannel> => {
-    const opening = hop.openExec(command);
-    if (isFollowed) shell.prepare();
-    return opening;
-  };
-  return slots.open(open, signal);
 }

@@ -4,6 +4,7 @@ import type { Disposable } from '../base/disposable';
 import { releaseOnClose, type ChannelSlots, type Slotted } from './channelSlots';
 import type { ExecChannel } from './execChannel';
 import type { Hop } from './hop';
+import type { ExecOptions } from './remote';
 import { withSignal } from './withSignal';
 
 type Shell = Slotted<ExecChannel>;
@@ -35,8 +36,29 @@ export class WaitingShell {
     });
   }
 
+  /** A channel in which the command runs: that of the shell that waits, where every shell reads it alike, or a new one. */
+  async open(
+    command: string,
+    { isFollowed, signal }: Pick<ExecOptions, 'isFollowed' | 'signal'>,
+  ): Promise<Shell> {
+    const { hop, slots } = this.line;
+    const shell = ONE_LINE_FOR_SH.test(command) ? await this.#ready(signal) : undefined;
+    if (shell) {
+      shell.channel.channel.write(`${command}\n`);
+      if (isFollowed) this.#prepare();
+      return shell;
+    }
+    const start = (): Promise<ExecChannel> => {
+      const opening = hop.openExec(command);
+      // Behind it: a server with one channel for all gives it to the command.
+      if (isFollowed) this.#prepare();
+      return opening;
+    };
+    return slots.open(start, signal);
+  }
+
   /** Opens one in the background, where that takes no channel from anybody. */
-  prepare(): void {
+  #prepare(): void {
     const { hop, slots, clock } = this.line;
     if (this.#waiting || hop.endReason) return;
     this.#waiting = slots.openSpare(() => hop.openExec(WAITER)).catch(() => undefined);
@@ -45,20 +67,16 @@ export class WaitingShell {
     });
   }
 
-  /** The channel in which the command runs now; undefined where no shell waits, or the command needs a login shell. */
-  async run(command: string, signal?: AbortSignal): Promise<Shell | undefined> {
-    if (!ONE_LINE_FOR_SH.test(command)) return undefined;
+  /** The shell that waits, if it still does. */
+  async #ready(signal: AbortSignal | undefined): Promise<Shell | undefined> {
     const taken = this.#take();
     const shell = await withSignal(taken, signal).catch((error: unknown) => {
       this.#letGo(taken);
       throw error;
     });
-    if (!shell?.channel.isOpen) {
-      this.#letGo(taken);
-      return undefined;
-    }
-    shell.channel.channel.write(`${command}\n`);
-    return shell;
+    if (shell?.channel.isOpen) return shell;
+    this.#letGo(taken);
+    return undefined;
   }
 
   #take(): Promise<Shell | undefined> {

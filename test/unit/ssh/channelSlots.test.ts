@@ -63,7 +63,7 @@ it('a waiting shell that hangs at its start is not counted for ever', async () =
   } as unknown as Hop;
   const shell = new WaitingShell({ hop, slots, clock });
   for (let time = 0; time < 7; time++) {
-    shell.prepare();
+    (await shell.open('true', { isFollowed: true })).release();
     clock.pass(60_000);
     await turns();
   }
