@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,18 +10,21 @@ import torch
 from conftest import make_model
 from rendezvous import RendezvousLinks, Replica
 from safetensors.torch import load_file, save_file
-from test_own import many
+from test_own import many, record
 from test_own_families import answers_of
 
 from furo_infer._errors import DeviceError
 from furo_infer._job import Job
+from furo_infer._records import Record
 from furo_infer._results import Answer
+from furo_infer.engines._commands import Command
 from furo_infer.engines._leader import REDONE
 from furo_infer.engines._links import Alone
 from furo_infer.engines._slab import SlabCache
 from furo_infer.engines._tokens import Tokens
 from furo_infer.engines._worker import Worker
 
+Lead = Callable[[Command, "torch.Tensor | None"], "torch.Tensor | None"]
 LAYOUTS = [(1, 1), (2, 1), (1, 2), (2, 2)]
 
 
@@ -29,17 +33,22 @@ def run(
     layout: tuple[int, int],
     dtype: torch.dtype = torch.float32,
     trouble: tuple[tuple[int, int], int] | None = None,
+    long: Sequence[Record] = (),
+    steps: list[int] | None = None,
 ) -> dict[str, Answer]:
     """A replica of (stages, parts) over the small model of two layers. `trouble`: the (stage, part) that has memory
-    for so many cells (rows x columns) of its cache."""
+    for so many cells (rows x columns) of its cache. The records begin with `long` ones. `steps` gets the rows of each
+    step of the leader."""
     stages, parts = layout
     tokens = Tokens(Job(str(model), Path("i"), Path("o")))
-    records = many(9, max_new_tokens=40, temperature=1.0)
+    records = [*long, *many(9, max_new_tokens=40, temperature=1.0)[len(long) :]]
 
     def alter(worker: Worker) -> None:
         place = worker._links.place
         if trouble is not None and (place.stage, place.part) == trouble[0]:
             worker._caches = SmallCaches(worker, trouble[1])
+        if steps is not None and place.leads:
+            worker.lead = counted(worker.lead, steps)  # type: ignore[method-assign]
 
     def body(links: RendezvousLinks | Alone) -> dict[str, Answer] | None:
         return answers_of(links, model, tokens, records, stages, (0, 1)[:stages], dtype, alter)
@@ -72,6 +81,14 @@ class SmallCaches(dict[tuple[int, bool], SlabCache]):
         super().__setitem__(key, cache)
 
 
+def counted(lead: Lead, steps: list[int]) -> Lead:
+    def led(command: Command, tokens: torch.Tensor | None) -> torch.Tensor | None:
+        steps.append(len(command.places))
+        return lead(command, tokens)
+
+    return led
+
+
 def texts(told: dict[str, Answer]) -> dict[str, str | None]:
     return {name: answer.text for name, answer in told.items()}
 
@@ -85,6 +102,29 @@ def test_a_cache_that_does_not_fit_is_made_smaller_and_nothing_is_lost(
     told = run(endless_model, layout, trouble=(last, 120))  # two rows of the longest fit, three do not
     assert all(answer.error is None for answer in told.values())
     assert texts(told) == texts(expected)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_long_prompt_that_comes_first_and_alone_is_not_given_up(endless_model: Path, layout: tuple[int, int]) -> None:
+    long = [record("0", "fox " * 100, max_new_tokens=40)]
+    expected, last = run(endless_model, layout, long=long), (layout[0] - 1, layout[1] - 1)
+    most = expected["0"].prompt_tokens + 40  # a cache for the three rows that may come does not fit
+    told = run(endless_model, layout, trouble=(last, most), long=long)
+    assert {name: answer.error for name, answer in told.items()} == dict.fromkeys(expected)
+    assert texts(told) == texts(expected)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_prompt_that_does_not_fit_alone_takes_no_rows_from_the_others(
+    endless_model: Path, layout: tuple[int, int]
+) -> None:
+    long, steps = [record("0", "fox " * 100, max_new_tokens=40)], list[int]()
+    expected, last = run(endless_model, layout, long=long), (layout[0] - 1, layout[1] - 1)
+    told = run(endless_model, layout, trouble=(last, expected["0"].prompt_tokens - 1), long=long, steps=steps)
+    assert told["0"].error is not None
+    assert told["0"].error[0] == "out_of_memory"
+    assert texts(told) == {**texts(expected), "0": None}
+    assert max(steps) > 1, "the others run side by side as before"
 
 
 def test_a_part_that_runs_out_of_memory_inside_a_step_ends_the_job_with_what_to_do(endless_model: Path) -> None:

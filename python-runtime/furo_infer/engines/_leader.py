@@ -236,6 +236,7 @@ class Leader:
             filling = batch.sent_rows if sent is not None and sent.kind is Kind.PREFILL else []
             self._after_out_of_memory(batch, filling, work)
             return
+        batch.rows_before = None
         if more:
             return
         for row, token in zip(batch.sent_rows, chosen.tolist(), strict=True):
@@ -250,15 +251,19 @@ class Leader:
                 work.tell(row.request, row.answer((REDONE,) if self._wide else ()))
 
     def _after_out_of_memory(self, batch: Batch, filling: list[Row], work: Work) -> None:
-        """Half the rows from now on; those beyond begin again. A row that does not fit alone is given up."""
-        live = batch.live
+        """Half the rows from now on; those beyond begin again. A row that does not fit alone is given up, and the
+        others get back the rows that were taken from them for its sake."""
+        live, asked = batch.live, batch.rows
         batch.partial, batch.computed = None, 0
-        if len(live) == 1:
+        if len(live) == asked == 1:
             batch.remove(live[0])
+            self._limits.rows, batch.rows_before = batch.rows_before or self._limits.rows, None
             text = "One row alone does not fit into the memory of the GPU. Shorten the prompt or use more GPUs for it."
             work.tell(live[0].request, failed(live[0].request, "out_of_memory", text))
             return
-        self._limits.rows = max(1, len(live) // 2)
+        batch.rows_before = batch.rows_before or self._limits.rows
+        # The cache is asked for with room for rows that are not there yet.
+        self._limits.rows = max(1, asked // 2 if asked > len(live) else len(live) // 2)
         batch.rows = batch.columns = 0  # the cache is asked for anew, and smaller
         for row in reversed(live):  # what a half step has written is written again
             if row in filling or len(batch.live) > self._limits.rows:
