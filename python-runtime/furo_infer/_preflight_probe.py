@@ -24,7 +24,7 @@ from ._allocation import Allocation
 from ._errors import FuroInferError
 from ._job import Job
 
-__all__ = ["RankReport", "probe", "seen_environment"]
+__all__ = ["RankReport", "driver_of", "probe", "seen_environment"]
 
 # What a job script passes on with `mpirun -x`; Open MPI itself passes only OMPI_* to other nodes.
 ENVIRONMENT = re.compile(r"^(PATH|LD_LIBRARY_PATH|PYTHONPATH|OMP_NUM_THREADS|MASTER_ADDR|(NCCL|GLOO|HF|FURO)_\w+)$")
@@ -121,6 +121,8 @@ def _attempt(seen: RankReport, look: Callable[[], None]) -> None:
 def _look_at_device(seen: RankReport, device: str, dtype: str) -> None:
     import torch
 
+    from .engines._devices import gpu_identity
+
     seen.versions["torch"] = str(torch.__version__)
     for package in ("transformers", "safetensors"):
         with contextlib.suppress(ImportError):
@@ -134,7 +136,7 @@ def _look_at_device(seen: RankReport, device: str, dtype: str) -> None:
         seen.versions["nccl"] = ".".join(str(part) for part in nccl.version())
         found = torch.cuda.get_device_properties(index)
         seen.gpu, seen.gpu_bytes = str(found.name), int(found.total_memory)
-        seen.gpu_id = str(getattr(found, "uuid", "") or f"{os.environ.get('CUDA_VISIBLE_DEVICES', '')}/{index}")
+        seen.gpu_id = gpu_identity(index)
         seen.capability = [int(found.major), int(found.minor)]
         seen.kernels = [str(name) for name in torch.cuda.get_arch_list()]
     seen.dtype = _choose_dtype(dtype, seen)
@@ -215,11 +217,18 @@ def _nccl_libraries(path: str) -> list[str]:
     return found
 
 
+def driver_of(text: str) -> str:
+    """The version in what the module of NVIDIA says of itself, in its closed form ("NVIDIA UNIX x86_64 Kernel Module
+    550.144.03") or its open one ("... Open Kernel Module for x86_64  580.159.04"); "" where it says none."""
+    found = re.search(r"Kernel Module(?:\s+for\s+\S+)?\s+(\d[\d.]*)", text)
+    return found[1] if found else ""
+
+
 def _driver_version() -> str:
     with contextlib.suppress(OSError):
-        found = re.search(r"Kernel Module\D*([\d.]+)", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
+        found = driver_of(Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
         if found:
-            return found[1]
+            return found
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split()

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, Phi3Config
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from furo_infer._errors import DeviceError
 from furo_infer._footprint import cut_by_bytes, read_footprint
 from furo_infer._job import Generation, Job
 from furo_infer._plan import PREFILL_TOKENS, TILE_BYTES, TILE_COPIES, Machine, Wish, make_plan
@@ -31,6 +32,7 @@ from furo_infer.engines._rotary import turn_rows_apart, turns_with_length
 from furo_infer.engines._rows import Chance
 from furo_infer.engines._stage import load_stage
 from furo_infer.engines._tokens import Tokens
+from furo_infer.engines._torch_links import refuse_shared_gpus
 from furo_infer.engines._wide import in_float32
 from furo_infer.engines._worker import Worker
 
@@ -264,6 +266,15 @@ def test_positions_of_dynamic_scaling_are_those_of_each_row_alone() -> None:
     turn_rows_apart(torch.nn.Sequential(together))
     for turns, each in zip(together(hidden, places), zip(*alone, strict=True), strict=True):
         torch.testing.assert_close(turns, torch.cat(each))
+
+
+def test_a_gpu_that_two_processes_have_is_told_before_they_meet_on_it() -> None:
+    four = [("cx001", f"GPU-{n}") for n in range(4)]
+    refuse_shared_gpus([*four, *[("cx002", gpu) for _, gpu in four]])
+    refuse_shared_gpus([None, None])
+    with pytest.raises(DeviceError, match=r"processes 1, 2 have the same GPU of cx001. .*ppr:1:node") as raised:
+        refuse_shared_gpus([*four[:2], four[1], ("cx002", "GPU-1")])
+    assert raised.value.reason == "gpuShared"
 
 
 class Calls(TorchDispatchMode):

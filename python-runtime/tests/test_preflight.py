@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from furo_infer.__main__ import main
 from furo_infer._allocation import Allocation
 from furo_infer._job import Job
 from furo_infer._preflight_exchange import transports_of
-from furo_infer._preflight_probe import RankReport, seen_environment
+from furo_infer._preflight_probe import RankReport, driver_of, seen_environment
 from furo_infer._preflight_report import Finding, has_kernels, interfaces_of, judge, render
 
 needs_mpirun = pytest.mark.skipif(shutil.which("mpirun") is None, reason="no Open MPI on this machine")
@@ -87,7 +88,7 @@ def test_alone_everything_fits(tmp_path: Path) -> None:
     code, page, errors = check(folder=tmp_path)
     assert (code, errors) == (0, "")
     assert page.startswith("furo_infer check: 1 process(es) on 1 node\n")
-    assert "float32 kernel ran" in page
+    assert re.search(r"float(16|32) kernel ran", page)
     assert "No problem was found." in page
     assert list(tmp_path.iterdir()) == []
 
@@ -145,6 +146,7 @@ def test_a_missing_shard_is_found_without_loading(place: Place, tmp_path: Path, 
 
 
 @needs_mpirun
+@pytest.mark.without_gpu  # three ranks would need three
 def test_all_ranks_are_on_the_page_and_exchange_something(tmp_path: Path) -> None:
     code, page, _ = check("--json", "--wait", "60", start=mpirun(3), folder=tmp_path)
     told = json.loads(page)
@@ -154,6 +156,7 @@ def test_all_ranks_are_on_the_page_and_exchange_something(tmp_path: Path) -> Non
 
 
 @needs_mpirun
+@pytest.mark.without_gpu
 def test_defect_21_a_variable_that_did_not_reach_a_rank(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "furo_infer", "check", "--json", "--wait", "60"]
     second = [":", "-np", "1", "env", "-u", "HF_HOME", "GLOO_SOCKET_IFNAME=no-such0", *program]
@@ -348,6 +351,18 @@ def test_absent_ranks_and_notes() -> None:
 )
 def test_which_devices_a_build_has_code_for(capability: list[int], kernels: list[str], fits: bool) -> None:
     assert has_kernels(capability, kernels) is fits
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.144.03  Mon Dec 30 17:44:08 UTC 2024\n", "550.144.03"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build\n", "580.159.04"),
+        ("GCC version:  gcc version 11.4.0\n", ""),
+    ],
+)
+def test_the_version_of_a_driver(said: str, version: str) -> None:
+    assert driver_of(said) == version
 
 
 def test_the_names_of_interfaces() -> None:

@@ -35,6 +35,10 @@ const words: Readonly<Record<string, Words>> = {
     t('The own engine does not know this family of models. Choose the back end transformers.'),
   gpusTooFew: (t) =>
     t('More processes were started on a node than it has GPUs. Start one for each GPU.'),
+  gpuShared: (t) =>
+    t(
+      'Processes of the job share one GPU. Start one for each GPU of a node, or choose a resource group with more GPUs.',
+    ),
   inputInvalid: (t) => t('Records of the input cannot be used. Correct them and run it again.'),
   modelTooLarge: (t) =>
     t('The model does not fit into the memory of the GPUs. Choose a smaller model or more GPUs.'),

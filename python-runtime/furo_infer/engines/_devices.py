@@ -5,6 +5,7 @@ A V100 (compute capability 7.0) has no bfloat16 arithmetic: torch says it has, a
 
 from __future__ import annotations
 
+import os
 import resource
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "choose_dtype",
     "device_name",
     "device_notes",
+    "gpu_identity",
     "peak_bytes",
 ]
 
@@ -86,6 +88,12 @@ def device_notes(device: torch.device, dtype: torch.dtype) -> list[str]:
     if dtype == torch.bfloat16 and torch.cuda.get_device_capability(device) < BFLOAT16_CAPABILITY:
         return ["This GPU only emulates bfloat16; float16 would be much faster."]
     return []
+
+
+def gpu_identity(index: int) -> str:
+    """The same for two processes of a node when they see the same GPU: its UUID, where this torch tells it."""
+    found = torch.cuda.get_device_properties(index)
+    return str(getattr(found, "uuid", "") or f"{os.environ.get('CUDA_VISIBLE_DEVICES', '')}/{index}")
 
 
 def peak_bytes(device: torch.device) -> int:

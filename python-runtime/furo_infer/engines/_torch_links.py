@@ -9,8 +9,9 @@ there in different orders wait for each other for ever.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable
+import socket
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,10 +20,11 @@ import torch
 import torch.distributed as dist
 
 from .._errors import DeviceError
+from ._devices import gpu_identity
 from ._links import Place
 from ._tokens import short
 
-__all__ = ["GROUP_TIMEOUT_SECONDS", "Mesh", "TorchLinks", "join_mesh"]
+__all__ = ["GROUP_TIMEOUT_SECONDS", "Mesh", "TorchLinks", "join_mesh", "refuse_shared_gpus"]
 
 # No step takes this long; a process that waits longer waits for one that hangs.
 GROUP_TIMEOUT_SECONDS = float(os.environ.get("FURO_GROUP_TIMEOUT_SECONDS") or 900)
@@ -95,7 +97,8 @@ class TorchLinks:
 
 
 def join_mesh(mesh: Mesh, rank: int, store: Any, device: torch.device) -> TorchLinks:
-    """Meets the other processes. Raises DeviceError "processLost" when one does not come in time."""
+    """Meets the other processes. Raises DeviceError "processLost" when one does not come in time, "gpuShared" when two
+    have the same GPU."""
     timeout = timedelta(seconds=GROUP_TIMEOUT_SECONDS)
     world = mesh.replicas * mesh.stages * mesh.parts
     fast = "nccl" if device.type == "cuda" else "gloo"
@@ -103,6 +106,10 @@ def join_mesh(mesh: Mesh, rank: int, store: Any, device: torch.device) -> TorchL
 
     def make() -> None:
         dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=timeout)
+        held: list[tuple[str, str] | None] = [None] * world
+        own = (socket.gethostname(), gpu_identity(device.index)) if device.type == "cuda" else None
+        dist.all_gather_object(held, own)
+        refuse_shared_gpus(held)
         for replica in range(mesh.replicas):
             for stage in range(mesh.stages):
                 ranks = [mesh.rank(replica, stage, part) for part in range(mesh.parts)]
@@ -119,6 +126,22 @@ def join_mesh(mesh: Mesh, rank: int, store: Any, device: torch.device) -> TorchL
     links = TorchLinks(mesh, rank, groups)
     _guard(lambda: _use_once(links, device))
     return links
+
+
+def refuse_shared_gpus(held: Sequence[tuple[str, str] | None]) -> None:
+    """held[rank]: the node and the GPU of each process, None on a CPU. NCCL refuses a GPU that two processes have, in
+    words of its own; replicas would each take all of its memory."""
+    ranks: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for rank, place in enumerate(held):
+        if place is not None:
+            ranks[place].append(rank)
+    for (host, _), sharing in ranks.items():
+        if len(sharing) > 1:
+            raise DeviceError(
+                "gpuShared",
+                f"The processes {', '.join(map(str, sharing))} have the same GPU of {host}. Start one process for each "
+                "GPU of a node (with one GPU: mpirun --map-by ppr:1:node), or ask for a group with more GPUs.",
+            )
 
 
 def _use_once(links: TorchLinks, device: torch.device) -> None:
