@@ -26,6 +26,10 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 CONTEXT_TOKENS = 512
+# What the engines of the tests compute on: FURO_TEST_DEVICE=cuda on a machine with a GPU; in float32 there too, as what
+# the answers are compared with.
+DEVICE = os.environ.get("FURO_TEST_DEVICE", "cpu")
+ON: dict[str, Any] = {"device": DEVICE} if DEVICE == "cpu" else {"device": DEVICE, "dtype": "float32"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -122,7 +126,7 @@ class Place:
     def write_job(self, **changes: Any) -> Path:
         """The contract's own job file with `changes`; nested objects are merged."""
         job = json.loads((CONTRACT / "job.json").read_text())
-        job |= {"input": "input.jsonl", "output": "results", "device": "cpu", "backend": "echo"}
+        job |= {"input": "input.jsonl", "output": "results", "backend": "echo", **ON}
         for name, value in changes.items():
             job[name] = {**job[name], **value} if isinstance(value, dict) and isinstance(job.get(name), dict) else value
         path = self.folder / "job.json"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CONTEXT_TOKENS, make_model
+from conftest import CONTEXT_TOKENS, ON, make_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from furo_infer._allocation import Allocation
@@ -52,7 +52,7 @@ def prompts(count: int) -> list[str]:
 
 
 def load(model: Path, **changes: Any) -> GenerateEngine:
-    engine = GenerateEngine(Job(str(model), Path("i"), Path("o"), device="cpu", **changes), Allocation())
+    engine = GenerateEngine(Job(str(model), Path("i"), Path("o"), **{**ON, **changes}), Allocation())
     engine.open()
     engine.load()
     return engine

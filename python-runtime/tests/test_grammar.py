@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import ON
 from test_own_families import Going, Pile
 
 from furo_infer._allocation import Allocation
@@ -38,7 +39,7 @@ def record(identity: str, form: Mapping[str, Any] | None, **wishes: Any) -> Reco
 
 
 def answers(kind: str, model: Path, records: list[Record], rows: int) -> dict[str, Answer]:
-    job = Job(str(model), Path("i"), Path("o"), device="cpu", batch=Batch(rows=rows))
+    job = Job(str(model), Path("i"), Path("o"), batch=Batch(rows=rows), **ON)
     engine: Engine = (
         OwnEngine(job, Allocation(), Single(), records) if kind == "own" else GenerateEngine(job, Allocation())
     )

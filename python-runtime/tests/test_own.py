@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CONTEXT_TOKENS, make_model
+from conftest import CONTEXT_TOKENS, ON, make_model
 from test_own_families import Going, Pile
 
 from furo_infer._allocation import Allocation
@@ -30,7 +30,7 @@ def record(identity: str, text: str, **wishes: Any) -> Record:
 
 
 def load(model: Path, records: Sequence[Record], rows: int = 4, **changes: Any) -> OwnEngine:
-    job = Job(str(model), Path("i"), Path("o"), device="cpu", batch=Batch(rows=rows), **changes)
+    job = Job(str(model), Path("i"), Path("o"), batch=Batch(rows=rows), **{**ON, **changes})
     engine = OwnEngine(job, Allocation(), Single(), records)
     engine.open()
     engine.load()
@@ -116,6 +116,32 @@ def test_a_row_that_does_not_fit_alone_is_a_failed_record(endless_model: Path) -
     SmallMemory(engine, 0)
     told = answers(engine, records)
     assert [answer.error[0] for answer in told.values() if answer.error] == ["out_of_memory"] * 3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("room", [24, 48, 96])
+def test_a_gpu_that_is_really_full_loses_nothing(endless_model: Path, room: int) -> None:
+    records = many(600, max_new_tokens=200)
+    wishes = {"device": "cuda", "dtype": "float32"}
+    expected = texts(answers(load(endless_model, records, rows=600, **wishes), records))
+    engine = load(endless_model, records, rows=2000, **wishes)
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + (room << 20)) / total)
+    sizes: list[int] = []
+    stage, whole = engine.worker._stage, engine.worker._stage.forward
+
+    def forward(given: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+        sizes.append(cache.rows)
+        return whole(given, positions, cache)
+
+    stage.forward = forward  # type: ignore[method-assign]
+    try:
+        told = answers(engine, records)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert texts(told) == expected
+    assert min(sizes) < 600, "all fitted: the test shows nothing"
 
 
 def test_the_cache_has_a_limit_and_the_youngest_rows_give_way(endless_model: Path) -> None:

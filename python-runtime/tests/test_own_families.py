@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import DEVICE
 from families import CONFIGS, LAYERS, make_family, reference, set_end_tokens
 from rendezvous import RendezvousLinks, Replica
 
@@ -115,7 +116,7 @@ def answers_of(
     """What one process of a replica does; the answers where it leads. `alter` changes the worker before it begins."""
     config = tokens.config.get_text_config()
     with LOADING:  # building on the meta device changes all threads of a process
-        stage = load_stage(folder, config, cuts, links, dtype, torch.device("cpu"))
+        stage = load_stage(folder, config, cuts, links, dtype, torch.device(DEVICE))
     assert not any(parameter.is_meta for module in stage.weighted for parameter in module.parameters())
 
     def chance_of(number: int) -> Chance:
