@@ -18,6 +18,7 @@ import {
   listText,
   phaseText,
   progressText,
+  resultsNotesText,
 } from '../words/stateText';
 import { few, keptNotes, notesText } from '../words/syncText';
 import type { Translate } from '../words/translate';
@@ -240,6 +241,8 @@ export async function printResults(context: Context, job: Job): Promise<void> {
     screen.write(`\n${renderTable(columns, cells, screen.columns ?? defaultWidth)}\n`);
   }
   printStatistics(context, job);
+  for (const sentence of resultsNotesText(session.store.get(job.id) ?? job, t))
+    screen.write(`${harmless(sentence)}\n`);
   screen.write(`${t('Results: {0}', folder)}\n`);
 }
 

@@ -1,6 +1,7 @@
 // The record of one job and its allowed changes. Pure values; `jobStore.ts` keeps them.
 import type { WorkflowJob } from '../workflow/workflow';
 import type { JobStatistics } from '../pjm/jobStatistics';
+import type { DownloadNotes } from '../sync/download';
 
 /** Where a job stands. `unknown` is shown as unknown, never as finished. */
 export type JobPhase =
@@ -97,4 +98,6 @@ export interface Job {
   readonly statistics?: JobStatistics;
   /** Local folder that holds the downloaded results. */
   readonly resultsFolder?: string;
+  /** Of the last time that they were brought. */
+  readonly resultsNotes?: DownloadNotes;
 }

@@ -132,14 +132,14 @@ export class JobCenter implements Disposable {
     if (!job) throw jobFailure('jobUnknown', { id });
     checkTarget(job, this.#parts.target);
     await this.#parts.remote.connect(signal);
-    const resultsFolder = await downloadResults(
+    const brought = await downloadResults(
       { files: this.#parts.remote.files, log: this.#parts.log },
       job,
       signal,
     );
-    if (resultsFolder === undefined) throw jobFailure('resultsMissing', { job: job.name });
-    this.#parts.store.change(id, { resultsFolder });
-    return resultsFolder;
+    if (!brought) throw jobFailure('resultsMissing', { job: job.name });
+    this.#parts.store.change(id, brought);
+    return brought.resultsFolder;
   }
 
   dispose(): void {

@@ -6,7 +6,7 @@ import { parseJobStatistics, type JobStatistics } from '../pjm/jobStatistics';
 import type { QueueEntry } from '../pjm/pjstat';
 import { needsPerson } from '../ssh/connectionState';
 import { remotePath, type RemoteFiles, type RemotePath } from '../ssh/remote';
-import { downloadFolder } from '../sync/download';
+import { downloadFolder, type DownloadNotes, type DownloadSummary } from '../sync/download';
 import { join, posix } from 'node:path';
 import type { InferenceProgress, Job, JobFiles, JobPhase, RunFailure } from './job';
 import { localResultsFolder } from './places';
@@ -45,11 +45,11 @@ export async function readEnd(
   const statistics = await unlessUnreadable(parts, () => readStatistics(wanted, job));
   if (!entry && !statistics) return { phase: lostPhase(job, parts.clock.now()) };
   const told = await unlessUnreadable(parts, () => readProgress(parts.files, job, signal));
-  const resultsFolder = await unlessUnreadable(parts, () => downloadResults(parts, job, signal));
+  const brought = await unlessUnreadable(parts, () => downloadResults(parts, job, signal));
   const outcome = outcomeOf(statistics?.state ?? entry?.state ?? '', entry, statistics);
   return {
     phase: { kind: 'finished', outcome, endedMs: parts.clock.now() },
-    ...(resultsFolder !== undefined && { resultsFolder }),
+    ...brought,
     ...(statistics && { statistics }),
     ...told,
   };
@@ -133,32 +133,39 @@ export async function readProgress(
   return { ...(progress && { progress }), ...(failure && { failure }) };
 }
 
+/** Where the results are now, and what to know of them. */
+export interface BroughtResults {
+  readonly resultsFolder: string;
+  readonly resultsNotes: DownloadNotes;
+}
+
 /** Brings output, statistics and answers into the workspace; undefined when nothing is there to bring. */
 export async function downloadResults(
   { files, log }: Pick<ResultParts, 'files' | 'log'>,
   job: Job,
   signal?: AbortSignal,
-): Promise<string | undefined> {
+): Promise<BroughtResults | undefined> {
   const folder = localResultsFolder(job.workspaceFolder, job.name, job.pjmId ?? job.id);
   const taken = new Set<string>();
-  let count = 0;
+  const summaries: DownloadSummary[] = [];
   for (const [remoteFolder, names] of namesByFolder(job.files)) {
     // A script may give two files of different folders the same name.
     const localFolder = names.some((name) => taken.has(name)) ? join(folder, 'other') : folder;
     const options = { files, remoteFolder, localFolder, names, ...(signal && { signal }) };
     try {
       const summary = await downloadFolder(options);
-      count += summary.files;
       for (const { path, why } of summary.skipped) log.warn(`${path} was not brought: ${why}`);
-      for (const { path, copy } of summary.keptAside)
-        log.warn(`${path} was edited here; the edited file is now ${copy}`);
+      summaries.push(summary);
     } catch (error) {
       if (!isFailure(error, 'noSuchFile')) throw error;
       log.info(`no ${remoteFolder}`);
     }
     for (const name of names) taken.add(name);
   }
-  return count === 0 ? undefined : folder;
+  if (summaries.every((summary) => summary.files === 0)) return undefined;
+  const skipped = summaries.flatMap((summary) => summary.skipped);
+  const keptAside = summaries.flatMap((summary) => summary.keptAside);
+  return { resultsFolder: folder, resultsNotes: { skipped, keptAside } };
 }
 
 function namesByFolder(files: JobFiles | undefined): ReadonlyMap<RemotePath, readonly string[]> {

@@ -40,13 +40,17 @@ export interface SkippedEntry {
   readonly other?: string;
 }
 
-export interface DownloadSummary {
+/** What a person should know after a download; paths below the folder. */
+export interface DownloadNotes {
+  readonly skipped: readonly SkippedEntry[];
+  /** Files that somebody had edited here, each with the name that the edited one has now. */
+  readonly keptAside: readonly { readonly path: string; readonly copy: string }[];
+}
+
+export interface DownloadSummary extends DownloadNotes {
   /** Number of files. */
   readonly files: number;
   readonly bytes: number;
-  readonly skipped: readonly SkippedEntry[];
-  /** Files that somebody had edited here, each with the name that the edited one has now; paths below the folder. */
-  readonly keptAside: readonly { readonly path: string; readonly copy: string }[];
 }
 
 const DOWNLOADS_AT_ONCE = 16;

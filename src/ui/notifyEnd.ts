@@ -1,9 +1,15 @@
-// One notification when a job ends, with the way to its results.
+// One notification when a job ends, with the way to its results, and one for each file that came otherwise than it is there.
 import * as vscode from 'vscode';
 import type { Disposable } from '../base/disposable';
 import type { Job } from '../jobs/job';
 import type { JobStore } from '../jobs/jobStore';
-import { causeText, listText, outcomeText, progressText } from '../words/stateText';
+import {
+  causeText,
+  listText,
+  outcomeText,
+  progressText,
+  resultsNotesText,
+} from '../words/stateText';
 import { commands } from './commands/ids';
 import { showInformation, showWarning } from './messages';
 
@@ -11,6 +17,8 @@ export function notifyEnd(store: JobStore): Disposable {
   return store.onDidChange(({ before, after }) => {
     if (before && before.phase.kind !== 'finished' && after?.phase.kind === 'finished')
       void tell(after);
+    if (!before || before.resultsNotes === after?.resultsNotes) return;
+    for (const sentence of resultsNotesText(after ?? {}, vscode.l10n.t)) void showWarning(sentence);
   });
 }
 

@@ -1,5 +1,6 @@
 // The state of a job in words. Knows the record, not how it is shown.
 import type { Job, JobPhase, Outcome } from '../jobs/job';
+import type { SkippedEntry } from '../sync/download';
 import { pjmCodes } from '../jobs/outcome';
 import { runtimeFailureText } from './runtimeFailureWords';
 import type { Translate } from './translate';
@@ -82,6 +83,43 @@ export function causeText({ failure }: Pick<Job, 'failure'>, t: Translate): stri
   return failure.reason === 'lastOutput'
     ? t('its last line: {0}', failure.message)
     : runtimeFailureText(failure, t);
+}
+
+/** One sentence for each thing that was not brought as it is there. */
+export function resultsNotesText(
+  { resultsNotes }: Pick<Job, 'resultsNotes'>,
+  t: Translate,
+): string[] {
+  if (!resultsNotes) return [];
+  const { keptAside, skipped } = resultsNotes;
+  return [
+    ...keptAside.map(({ path, copy }) =>
+      t('{0} was edited here. The edited file is now {1}, beside the new one.', path, copy),
+    ),
+    ...skipped.map((entry) => t('{0} was not brought: {1}', entry.path, skippedText(entry, t))),
+  ];
+}
+
+function skippedText({ why, other }: SkippedEntry, t: Translate): string {
+  switch (why) {
+    case 'unsafe':
+    case 'reserved':
+      return t('a file here cannot have this name. Rename it on the machine, or in the job.');
+    case 'collides':
+      return t('here it would be the same file as {0}. Rename one of them.', other ?? '');
+    case 'notAFile':
+      return t('it is no plain file there.');
+    case 'tooDeep':
+      return t('it lies too many folders deep.');
+    case 'linkInTheWay':
+      return t(
+        'here a link or a file stands where its folder would be. Move it away and open the results again.',
+      );
+    case 'permissionDenied':
+      return t('you may not read it there.');
+    case 'gone':
+      return t('it vanished while it was read.');
+  }
 }
 
 /** The state with counts as short as a list row needs: `running 8/24`; a planned start stands elsewhere. */

@@ -1,7 +1,9 @@
 // Whole jobs over a simulated Furo: batch script, Python program, cancelled, failed, killed at the limit.
-import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { resultsNotesText } from '../../../src/words/stateText';
+import { english } from '../../../src/words/translate';
 import { Bench, inferenceOf, jobOf, script, until, type Window } from './bench';
 
 let bench: Bench;
@@ -138,6 +140,16 @@ it('keeps and counts what a job wrote before the elapse limit killed it', async 
   expect(lines.length).toBeLessThan(40);
   const file = join(String(ended.resultsFolder), `slow.${String(ended.pjmId)}.out`);
   expect(readFileSync(file, 'utf8')).toContain(`line ${String(lines.length - 1)}\n`);
+  expect(resultsNotesText(ended, english)).toEqual([]);
+
+  writeFileSync(file, 'my remarks');
+  await window.center.fetchResults(job.id);
+  const brought = window.store.get(job.id) ?? job;
+  const copy = brought.resultsNotes?.keptAside[0]?.copy ?? '';
+  expect(resultsNotesText(brought, english)).toEqual([
+    `${basename(file)} was edited here. The edited file is now ${copy}, beside the new one.`,
+  ]);
+  expect(readFileSync(join(dirname(file), copy), 'utf8')).toBe('my remarks');
 });
 
 it('names the package that the environment of an inference lacks', async () => {

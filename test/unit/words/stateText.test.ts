@@ -13,6 +13,7 @@ import {
   listText,
   phaseText,
   progressText,
+  resultsNotesText,
   shortStateText,
 } from '../../../src/words/stateText';
 import { runtimeReasons } from '../../../src/words/runtimeFailureWords';
@@ -156,6 +157,27 @@ describe('progressText', () => {
   ] as const)('%j', (progress, inEnglish, translated) => {
     expect(progressText(job(progress), english)).toBe(inEnglish);
     expect(progressText(job(progress), inJapanese)).toBe(translated);
+  });
+});
+
+describe('what came otherwise than it is there', () => {
+  const whys = ['unsafe', 'reserved', 'collides', 'notAFile', 'tooDeep', 'linkInTheWay', 'permissionDenied', 'gone'] as const; // prettier-ignore
+
+  it.each(whys)('%s is told in both languages', (why) => {
+    const resultsNotes = { keptAside: [], skipped: [{ path: 'a.out', why, other: 'A.out' }] };
+    const [sentence = ''] = resultsNotesText({ resultsNotes }, english);
+    expect(sentence).toMatch(/^a\.out was not brought: .*\.$/);
+    expect(sentence.includes('A.out')).toBe(why === 'collides');
+    expect(resultsNotesText({ resultsNotes }, inJapanese)).toEqual([
+      expect.stringMatching(/^a\.out は取得しませんでした: .*[ぁ-ヿ一-鿿].*。$/),
+    ]);
+  });
+
+  it('an edited file is named with the name that it has now', () => {
+    const resultsNotes = { keptAside: [{ path: 'a.out', copy: 'a.local.out' }], skipped: [] };
+    expect(resultsNotesText({ resultsNotes }, inJapanese)).toEqual([
+      'a.out はこちらで編集されていました。編集したファイルは a.local.out として、新しいファイルの隣に残してあります。',
+    ]);
   });
 });
 
