@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          setupFiles: ['test/unit/fixedSeed.ts'],
+          setupFiles: ['test/unit/fixedSeed.ts', 'test/secretGuard.ts'],
           testTimeout: 20_000,
           hookTimeout: 60_000,
         },
@@ -16,6 +16,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          setupFiles: ['test/secretGuard.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },
@@ -24,6 +25,7 @@ export default defineConfig({
         test: {
           name: 'sshd',
           include: ['test/sshd/**/*.test.ts'],
+          setupFiles: ['test/secretGuard.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           poolOptions: { forks: { singleFork: true } },

@@ -3,7 +3,7 @@
  * With CI=true a skipped test is a failure. `npm run soak` runs the levels that have generated cases with all of them,
  * in about 40 minutes; `npm test` runs a bounded share. Imports nothing that is installed, because it installs.
  */
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { editorObstacle, setUpCodeServer } from './steps/codeServer.mjs';
@@ -53,7 +53,24 @@ async function main() {
     const counts = await levels[name].run(env);
     results.push({ name, seconds: Math.round((Date.now() - began) / 1000), ...counts });
   }
+  const leaks = await filesWithSecrets();
+  if (leaks.length > 0) results.push(leakResult(leaks));
   return report(results);
+}
+
+/** What the run left, pictures and reports, and holds a secret that a test typed (test/secretGuard.ts). */
+async function filesWithSecrets() {
+  const entries = await readdir(output, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const paths = files.map((entry) => join(entry.parentPath, entry.name));
+  const secret = /canary-(?:passphrase|password|code)-[0-9a-f]{4}/;
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'latin1')));
+  return paths.filter((_, index) => secret.test(texts[index]));
+}
+
+function leakResult(files) {
+  const failures = files.map((file) => `a secret of a test is in ${file}`);
+  return { name: 'secrets', passed: 0, failed: files.length, skipped: 0, seconds: 0, failures };
 }
 
 async function setUp(needs) {

@@ -11,6 +11,7 @@ import type {
   PassphraseQuestion,
 } from '../../src/ssh/prompts';
 import { requires } from '../requirements';
+import { secrets } from '../secretGuard';
 import { makeKey, startOpenSshServer, type OpenSshServerOptions } from './openSshServer';
 import { ClientSide, onlyPrompts } from './sshFixture';
 
@@ -150,13 +151,13 @@ describe('credentials', () => {
     const side = await start();
     const locked = join(side.folder, 'locked');
     const unwanted = join(side.folder, 'unwanted');
-    makeKey(locked, 'open sesame');
+    makeKey(locked, secrets.passphrase);
     makeKey(unwanted, 'never asked');
     writeFileSync(join(side.server.folder, 'authorized_keys'), publicKey(locked));
     const asked: string[] = [];
     const askPassphrase = ({ file }: PassphraseQuestion): Promise<PassphraseAnswer> => {
       asked.push(file);
-      const passphrase = asked.length === 1 ? 'wrong' : 'open sesame';
+      const passphrase = asked.length === 1 ? 'wrong' : secrets.passphrase;
       return Promise.resolve({ passphrase, isKept: false });
     };
     const remote = side.connection(
@@ -172,7 +173,7 @@ describe('credentials', () => {
   it('blocks when the passphrase is not given, and asks again only on demand', async () => {
     const side = await start();
     const locked = join(side.folder, 'locked');
-    makeKey(locked, 'open sesame');
+    makeKey(locked, secrets.passphrase);
     writeFileSync(join(side.server.folder, 'authorized_keys'), publicKey(locked));
     let asked = 0;
     const askPassphrase = (): Promise<undefined> => {
@@ -222,7 +223,7 @@ requires('sshd', 'root')('a code after the key', () => {
     answer: (questions: KeyboardQuestions) => Promise<string[]>,
     extraConfig: string[] = [],
   ): Promise<{ remote: SshConnection; asked: KeyboardQuestions[] }> {
-    const side = await start({ code: '123456', extraConfig });
+    const side = await start({ code: secrets.code, extraConfig });
     const asked: KeyboardQuestions[] = [];
     const askKeyboard = (questions: KeyboardQuestions): Promise<string[]> => {
       asked.push(questions);
@@ -233,7 +234,7 @@ requires('sshd', 'root')('a code after the key', () => {
   }
 
   it('is asked for by the server, again after a wrong one, and lets in', async () => {
-    const codes = ['000000', '123456'];
+    const codes = ['000000', secrets.code];
     const { remote, asked } = await answering(() => Promise.resolve([codes.shift() ?? '']));
     expect((await remote.exec('echo in')).stdout).toBe('in\n');
     const texts = asked.flatMap(({ prompts }) => prompts);

@@ -1,7 +1,9 @@
 // The same way in Japanese and in a dark theme: what a person reads is Japanese, from the menu to the results.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { secrets } from '../secretGuard';
 import { inWorkbench, Workbench } from './workbench';
 
 inWorkbench('in Japanese, dark', () => {
@@ -59,8 +61,7 @@ inWorkbench('in Japanese, dark', () => {
       .locator('.notifications-toasts')
       .getByRole('button', { name: '結果を開く' })
       .click();
-    const view = workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
-    await view.getByText(/q-0?1/).first().waitFor({ timeout: 30_000 });
+    await results().getByText('q-01').waitFor({ timeout: 30_000 });
     await workbench.pictures('ja-7-results');
   });
 
@@ -96,4 +97,69 @@ inWorkbench('in Japanese, dark', () => {
     await workbench.page.waitForTimeout(500);
     await workbench.picture('ja-10-check-failed');
   });
+
+  it('warns of a key of another type, and opens a key file with a passphrase that it may keep', async () => {
+    const { furo, page } = workbench;
+    furo!.faults.clear();
+    const { hostKeyFingerprint, identityFile, knownHostsLine } = furo!.endpoint;
+    const [name = '', , key = ''] = knownHostsLine.split(' ');
+    const [trusted = ''] = workbench.filesWith(key).filter((file) => /globalStorage.*known_hosts$/.test(file)); // prettier-ignore
+    writeFileSync(trusted, `${name} ${publicKey(workbench.work, 'rsa')}\n`);
+    const locked = join(workbench.work, 'locked');
+    copyFileSync(identityFile, locked);
+    execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', secrets.passphrase, '-f', locked]);
+    workbench.change({ 'furo.connection.identityFile': locked });
+    await workbench.command('Furo: 再接続');
+    const dialog = page.locator('.monaco-dialog-box');
+    await dialog.getByText(/異なる種類の鍵/).waitFor({ timeout: 30_000 });
+    await dialog.getByText(hostKeyFingerprint).waitFor();
+    await workbench.picture('ja-11-other-type');
+    await workbench.dialogButton('信頼して接続').click();
+    await typePassphrase();
+    const keep = page.getByRole('option', { name: 'シークレットストレージに保存' });
+    await keep.waitFor();
+    await workbench.picture('ja-12-keep');
+    await keep.click();
+    await page.locator('.part.sidebar').getByText(/: 接続済み/).waitFor({ timeout: 30_000 });
+  });
+
+  it('asks for no passphrase that was kept, and again after it was forgotten', async () => {
+    const { page } = workbench;
+    await page.reload();
+    await results().getByText('q-01').waitFor({ timeout: 60_000 });
+    // Out of the page, which swallows the key that opens the list of commands.
+    await workbench.row(/^few/).click();
+    await workbench.checkConnection('Furo: 接続を診断', '信頼して接続', /すべて正常です/);
+    await workbench.command('Furo: 保存したパスフレーズを削除');
+    await workbench.toast(/保存したパスフレーズを削除しました/).waitFor();
+    await workbench.command('Furo: 再接続');
+    await passphraseBox().waitFor({ timeout: 30_000 });
+    await workbench.picture('ja-13-passphrase');
+    await page.keyboard.press('Escape');
+    expect(workbench.filesWith(secrets.passphrase)).toEqual([]);
+  });
+
+  const results = () => workbench.page.frameLocator('iframe.webview').frameLocator('#active-frame');
+
+  const passphraseBox = () =>
+    workbench.page
+      .locator('.quick-input-widget')
+      .getByText(/locked のパスフレーズ/)
+      .first();
+
+  async function typePassphrase(): Promise<void> {
+    await passphraseBox().waitFor({ timeout: 30_000 });
+    await workbench.page
+      .locator('.quick-input-widget input.input')
+      .first()
+      .fill(secrets.passphrase);
+    await workbench.page.keyboard.press('Enter');
+  }
 });
+
+/** A new key of that type: its type and its public half, as they stand in known_hosts. */
+function publicKey(folder: string, type: string): string {
+  const file = join(folder, `host_${type}`);
+  execFileSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-f', file]);
+  return readFileSync(`${file}.pub`, 'utf8').split(' ', 2).join(' ');
+}

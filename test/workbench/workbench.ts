@@ -146,15 +146,22 @@ export class Workbench {
     return this.page.locator('.monaco-menu').getByRole('menuitem', { name }).first();
   }
 
+  /** Again where no list came, or came before the editor knew that it trusts the folder, as right after a reload. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input.input').first();
-    await input.fill(`>${title}`);
-    await this.page
+    const option = this.page
       .locator('.quick-input-list')
       .getByRole('option', { name: title })
-      .first()
-      .click();
+      .first();
+    for (let attempt = 0; attempt < 4 && !(await option.isVisible()); attempt += 1) {
+      if (await input.isVisible()) await this.page.keyboard.press('Escape');
+      await input.waitFor({ state: 'hidden' });
+      await this.page.keyboard.press('F1');
+      // A page that has just loaded takes the focus, and with it the list.
+      await input.fill(`>${title}`, { timeout: 5000 }).catch(() => undefined);
+      await option.waitFor({ timeout: 5000 }).catch(() => undefined);
+    }
+    await option.click();
   }
 
   /** Check Connection, up to its last line; a host that is not known yet is trusted. */
@@ -181,6 +188,23 @@ export class Workbench {
     await this.page.screenshot({ path, animations: 'disabled' });
   }
 
+  /** Settings, as if a person had edited the file. */
+  change(values: Readonly<Record<string, unknown>>): void {
+    for (const folder of ['User', 'Machine']) {
+      const file = join(this.editor.userData, folder, 'settings.json');
+      const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      writeFileSync(file, JSON.stringify({ ...settings, ...values }, null, 2));
+    }
+  }
+
+  /** Every file of the editor, of Furo and of the project that holds the text. */
+  filesWith(text: string): string[] {
+    return readdirSync(this.work, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((file) => readFileSync(file).includes(text));
+  }
+
   /** One picture as it is and one in the other theme, without closing what is open. */
   async pictures(name: string): Promise<void> {
     await this.picture(name);
@@ -191,12 +215,7 @@ export class Workbench {
   }
 
   async #useTheme(dark: boolean): Promise<void> {
-    const theme = dark ? 'Default Dark Modern' : 'Default Light Modern';
-    for (const folder of ['User', 'Machine']) {
-      const file = join(this.editor.userData, folder, 'settings.json');
-      const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-      writeFileSync(file, JSON.stringify({ ...settings, 'workbench.colorTheme': theme }, null, 2));
-    }
+    this.change({ 'workbench.colorTheme': dark ? 'Default Dark Modern' : 'Default Light Modern' });
     await this.page.locator(dark ? '.monaco-workbench.vs-dark' : '.monaco-workbench.vs').waitFor();
     // The page of results hears of it a moment later.
     await this.page.waitForTimeout(500);

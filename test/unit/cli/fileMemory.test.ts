@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileMemory } from '../../../src/cli/fileMemory';
+import { secrets, takeFound } from '../../secretGuard';
 
 let folder: string;
 
@@ -43,5 +44,35 @@ describe('FileMemory', () => {
       expect.objectContaining({ reason: 'historyUnreadable' }) as Error,
     );
     expect(await readFile(file, 'utf8')).toBe('{"half": ');
+  });
+});
+
+describe('a secret on its way into a file', () => {
+  const way = (imported: string, call: string) =>
+    `data:text/javascript,import { ${imported} } from 'node:fs${imported === 'writeFileSync' ? '' : '/promises'}';
+    export const write = async (file, text) => ${call};`;
+
+  it.each([
+    way('writeFileSync', 'writeFileSync(file, text)'),
+    way('writeFile', 'writeFile(file, Buffer.from(text))'),
+    way('appendFile', 'appendFile(file, text)'),
+    way('open', "(await open(file, 'w')).write(Buffer.from(text))"),
+    way('open', "(await open(file, 'w')).writeFile(text)"),
+  ])('is stopped and fails a test: %s', async (source) => {
+    const { write } = (await import(/* @vite-ignore */ source)) as {
+      write: (file: string, text: string) => Promise<unknown>;
+    };
+    const file = join(folder, 'out');
+    await expect(write(file, `the code is ${secrets.code}`)).rejects.toThrow(/would be written/);
+    expect(takeFound()).toHaveLength(1);
+    await write(file, 'no secret');
+    expect(await readFile(file, 'utf8')).toBe('no secret');
+  });
+
+  it('is stopped in the program itself', async () => {
+    const memory = FileMemory.open(join(folder, 'jobs.json'));
+    expect(() => memory.update('a', [secrets.password])).toThrow(/would be written/);
+    expect(takeFound()).toHaveLength(1);
+    expect(await readdir(folder)).toEqual([]);
   });
 });

@@ -9,6 +9,7 @@ import { silentLogger } from '../../../src/base/log';
 import type { Endpoint } from '../../../src/ssh/endpoint';
 import { LoginBudget } from '../../../src/ssh/loginBudget';
 import type { KeyboardQuestions, PasswordQuestion } from '../../../src/ssh/prompts';
+import { secrets } from '../../secretGuard';
 import { LoginNode, makeKeyText } from './loginNode';
 import { ManualClock } from './manualClock';
 
@@ -18,14 +19,14 @@ afterEach(async () => {
   await node.stop();
 });
 
-/** Wants a key first and then the code 123456. */
+/** Wants a key first and then a code. */
 function keyThenCode(context: AuthContext): void {
   if (context.method === 'publickey') {
     if (context.signature === undefined) context.accept();
     else context.reject(['keyboard-interactive'], true);
   } else if (context.method === 'keyboard-interactive') {
     context.prompt([{ prompt: 'Code: ', echo: false }], 'Site', (answers) => {
-      if (answers[0] === '123456') context.accept();
+      if (answers[0] === secrets.code) context.accept();
       else context.reject(['keyboard-interactive']);
     });
   } else context.reject(['publickey']);
@@ -50,7 +51,7 @@ const codes = (...answers: readonly (string | undefined)[]) => {
 describe('a second factor', () => {
   it('is answered when it follows the key', async () => {
     node = await LoginNode.start(keyThenCode);
-    const askKeyboard = codes('123456');
+    const askKeyboard = codes(secrets.code);
     const connection = node.connection({ askKeyboard });
     await connection.connect();
     expect(connection.state.kind).toBe('connected');
@@ -138,7 +139,7 @@ describe('an answer that comes too late', () => {
 
   it.each([
     ['a code', keyThenCode, 'askKeyboard'],
-    ['a password', byPassword('x'), 'askPassword'],
+    ['a password', byPassword(secrets.password), 'askPassword'],
   ])('is told as such when the server hangs up before it: %s', async (_, way, name) => {
     node = await LoginNode.start(way);
     const ask = (): Promise<never> => {
@@ -151,7 +152,7 @@ describe('an answer that comes too late', () => {
   });
 
   it('is told as a key that was not accepted when it is about the host key', async () => {
-    node = await LoginNode.start(byPassword('x'));
+    node = await LoginNode.start(byPassword(secrets.password));
     const confirmHostKey = (): Promise<never> => {
       node.cut();
       return never();
@@ -336,16 +337,16 @@ describe('a password', () => {
       if (context.method === 'password') context.accept();
       else context.reject(['publickey', 'keyboard-interactive', 'password']);
     });
-    await node.connection({ askPassword: () => Promise.resolve('secret') }).connect();
+    await node.connection({ askPassword: () => Promise.resolve(secrets.password) }).connect();
     expect(node.attempts).toEqual(['none', 'publickey', 'keyboard-interactive', 'password']);
   });
 
   it('is asked for after the keys, again when it was refused', async () => {
-    node = await LoginNode.start(byPassword('secret'));
+    node = await LoginNode.start(byPassword(secrets.password));
     const questions: PasswordQuestion[] = [];
     const askPassword = (question: PasswordQuestion): Promise<string> => {
       questions.push(question);
-      return Promise.resolve(question.isAgain ? 'secret' : 'typo');
+      return Promise.resolve(question.isAgain ? secrets.password : 'typo');
     };
     await node.connection({ askPassword }).connect();
     expect(questions).toEqual([
@@ -369,8 +370,12 @@ describe('a password', () => {
 
 describe('a reconnect of our own', () => {
   it.each([
-    ['a code', keyThenCode, { askKeyboard: codes('123456') }],
-    ['a password', byPassword('x'), { askPassword: () => Promise.resolve('x') }],
+    ['a code', keyThenCode, { askKeyboard: codes(secrets.code) }],
+    [
+      'a password',
+      byPassword(secrets.password),
+      { askPassword: () => Promise.resolve(secrets.password) },
+    ],
   ])('neither asks for %s nor sends one: it waits for a person', async (_, way, prompts) => {
     node = await LoginNode.start(way);
     const asked = Object.values(prompts).map((prompt) => vi.fn(prompt as () => Promise<never>));
@@ -394,8 +399,10 @@ describe('a reconnect of our own', () => {
       if (context.method === 'publickey') context.accept();
       else context.reject(['publickey']);
     });
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'open', '-a', '1', '-f', join(node.folder, 'locked')]); // prettier-ignore
-    const askPassphrase = vi.fn(() => Promise.resolve({ passphrase: 'open', isKept: false }));
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', secrets.passphrase, '-a', '1', '-f', join(node.folder, 'locked')]); // prettier-ignore
+    const askPassphrase = vi.fn(() =>
+      Promise.resolve({ passphrase: secrets.passphrase, isKept: false }),
+    );
     const connection = node.connection(
       { askPassphrase },
       { identityFiles: [join(node.folder, 'locked')] },
@@ -494,8 +501,6 @@ describe('what ssh2 cannot do is told as such', () => {
 });
 
 describe('secrets', () => {
-  const canaries = ['canary-passphrase-7f3a', 'canary-password-91bc', 'canary-code-5de2'];
-
   function filesIn(folder: string): string[] {
     return readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .map((name) => join(folder, name))
@@ -503,7 +508,7 @@ describe('secrets', () => {
   }
 
   it('are in no file and in no line of the log, whether the login succeeds or fails', async () => {
-    const [passphrase = '', password = '', code = ''] = canaries;
+    const { passphrase, password, code } = secrets;
     let isOpen = false;
     node = await LoginNode.start((context) => {
       if (context.method === 'publickey') {
@@ -538,7 +543,7 @@ describe('secrets', () => {
       String((thrown as Error).stack),
     ];
     expect(node.log.length).toBeGreaterThan(4);
-    for (const canary of canaries)
+    for (const canary of Object.values(secrets))
       expect(texts.filter((text) => text.includes(canary))).toEqual([]);
   });
 });
