@@ -1,13 +1,19 @@
-// The ignore files of git that hold for a project from outside of it: those of folders above, and the one of the repository.
-import { lstat, readFile } from 'node:fs/promises';
+// The ignore files of git that hold for a project from outside of it: those of folders above, of the repository, of the person.
+import { execFile } from 'node:child_process';
+import { lstat, readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { promisify } from 'node:util';
 import { syncFailure } from './failures';
+
+/** git only reads its settings; where it does not answer, its usual place counts. */
+const GIT_TIMEOUT_MS = 5_000;
 
 /** One of them, with the way from its folder to the project. */
 export interface OuterIgnoreFile {
   /** Names of folders; none when it holds for the project itself. */
   readonly way: readonly string[];
-  /** Its path as seen from the project. */
+  /** Its path as seen from the project, or a whole one. */
   readonly file: string;
   readonly text: string;
 }
@@ -18,6 +24,10 @@ export async function readOuterIgnoreFiles(project: string): Promise<OuterIgnore
   if (root === undefined) return [];
   const way = relative(root, project).split(sep).filter(Boolean);
   const found: OuterIgnoreFile[] = [];
+  const personal = await personalIgnoreFile(root);
+  // Only this one may be a link.
+  const text = personal === undefined ? undefined : await textOf(personal, stat);
+  if (personal !== undefined && text !== undefined) found.push({ way, file: personal, text });
   const take = async (path: string, depth: number): Promise<void> => {
     const text = await textOf(path);
     const file = relative(project, path).split(sep).join('/');
@@ -46,10 +56,25 @@ async function gitFolderOf(root: string): Promise<string> {
   return shared === undefined ? own : resolve(own, shared.trim());
 }
 
-/** Undefined for what is no file: git follows no link here either. */
-async function textOf(path: string): Promise<string | undefined> {
+/** What holds in all repositories of a person (`core.excludesFile`); undefined where its setting is empty. */
+async function personalIgnoreFile(root: string): Promise<string | undefined> {
+  const { XDG_CONFIG_HOME: chosen = '' } = process.env;
+  const configFolder = chosen === '' ? join(homedir(), '.config') : chosen;
+  const ask = ['-C', root, 'config', '--type=path', 'core.excludesFile'];
   try {
-    return (await lstat(path)).isFile() ? await readFile(path, 'utf8') : undefined;
+    const { stdout } = await promisify(execFile)('git', ask, { timeout: GIT_TIMEOUT_MS });
+    const path = stdout.replace(/\r?\n$/, '');
+    return path === '' ? undefined : resolve(root, path);
+  } catch {
+    // It is not set, or there is no git.
+    return join(configFolder, 'git', 'ignore');
+  }
+}
+
+/** Undefined for what is no file: git follows no link inside of a repository either. */
+async function textOf(path: string, look = lstat): Promise<string | undefined> {
+  try {
+    return (await look(path)).isFile() ? await readFile(path, 'utf8') : undefined;
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

@@ -1,11 +1,11 @@
 // What is left out, with git itself as the judge: generated trees must get the same answer from both.
 import fc from 'fast-check';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { IgnoreRules } from '../../../src/sync/ignoreRules';
 import { readOuterIgnoreFiles } from '../../../src/sync/outerIgnore';
 
@@ -210,6 +210,31 @@ it('reads the rules of a repository from a worktree, whose .git is a file', asyn
   rules.setOuter(await readOuterIgnoreFiles(fs.realpathSync(join(tree, 'sub'))));
   expect(rules.judge('a.key', false)).toMatchObject({ isSent: false, rule: { line: 1 } });
   expect(rules.judge('a.txt', false).isSent).toBe(true);
+});
+
+it.each([
+  ['in its usual place', 'config/git/ignore', ''],
+  ['where the settings of git say', 'mine/ignore', '[core]\nexcludesFile = ~/mine/ignore\n'],
+  ['and none where they say so', 'config/git/ignore', '[core]\nexcludesFile =\n'],
+])('reads the rules that a person has for all repositories, %s', async (_, file, settings) => {
+  const home = fs.mkdtempSync(join(work, 'home-'));
+  vi.stubEnv('HOME', home);
+  vi.stubEnv('XDG_CONFIG_HOME', join(home, 'config'));
+  const project = join(home, 'repository/sub');
+  fs.mkdirSync(project, { recursive: true });
+  fs.mkdirSync(dirname(join(home, file)), { recursive: true });
+  fs.writeFileSync(join(home, 'rules'), '*.key\n/sub/top\n/top\n');
+  fs.symlinkSync(join(home, 'rules'), join(home, file));
+  fs.writeFileSync(join(home, '.gitconfig'), settings);
+  execFileSync('git', ['-C', dirname(project), 'init', '-q']);
+  const names = ['a.key', 'top', 'b'];
+  const asked = ['-C', project, 'check-ignore', ...names];
+  const git = spawnSync('git', asked, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
+  const rules = new IgnoreRules({ exclude: [] });
+  rules.setOuter(await readOuterIgnoreFiles(fs.realpathSync(project)));
+  vi.unstubAllEnvs();
+  expect(names.filter((name) => !rules.judge(name, false).isSent)).toEqual(git);
+  expect(git).toEqual(settings.endsWith('=\n') ? [] : ['a.key', 'top']);
 });
 
 /** As the walk asks: from the top down, and nothing below a folder that is left out. */
