@@ -58,7 +58,7 @@ async function main() {
   return report(results);
 }
 
-/** What the run left, pictures and reports, and holds a secret that a test typed (test/secretGuard.ts). */
+/** What the run left, reports and logs, and holds a secret that a test typed (test/secretGuard.ts). */
 async function filesWithSecrets() {
   const entries = await readdir(output, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,15 +33,18 @@ def run(
     layout: tuple[int, int],
     dtype: torch.dtype = torch.float32,
     trouble: tuple[tuple[int, int], int] | None = None,
-    long: Sequence[Record] = (),
+    long: Record | None = None,
+    at: int = 0,
     steps: list[int] | None = None,
 ) -> dict[str, Answer]:
     """A replica of (stages, parts) over the small model of two layers. `trouble`: the (stage, part) that has memory
-    for so many cells (rows x columns) of its cache. The records begin with `long` ones. `steps` gets the rows of each
-    step of the leader."""
+    for so many cells (rows x columns) of its cache. `long` stands in the place of record `at`. `steps` gets the rows
+    of each step of the leader."""
     stages, parts = layout
     tokens = Tokens(Job(str(model), Path("i"), Path("o")))
-    records = [*long, *many(9, max_new_tokens=40, temperature=1.0)[len(long) :]]
+    records = many(9, max_new_tokens=40, temperature=1.0)
+    if long is not None:
+        records[at] = long
 
     def alter(worker: Worker) -> None:
         place = worker._links.place
@@ -106,7 +109,7 @@ def test_a_cache_that_does_not_fit_is_made_smaller_and_nothing_is_lost(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_long_prompt_that_comes_first_and_alone_is_not_given_up(endless_model: Path, layout: tuple[int, int]) -> None:
-    long = [record("0", "fox " * 100, max_new_tokens=40)]
+    long = record("0", "fox " * 100, max_new_tokens=40)
     expected, last = run(endless_model, layout, long=long), (layout[0] - 1, layout[1] - 1)
     most = expected["0"].prompt_tokens + 40  # a cache for the three rows that may come does not fit
     told = run(endless_model, layout, trouble=(last, most), long=long)
@@ -114,17 +117,34 @@ def test_a_long_prompt_that_comes_first_and_alone_is_not_given_up(endless_model:
     assert texts(told) == texts(expected)
 
 
+@pytest.mark.parametrize("at", [0, 1])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_prompt_that_does_not_fit_alone_takes_no_rows_from_the_others(
-    endless_model: Path, layout: tuple[int, int]
+    endless_model: Path, layout: tuple[int, int], at: int
 ) -> None:
-    long, steps = [record("0", "fox " * 100, max_new_tokens=40)], list[int]()
-    expected, last = run(endless_model, layout, long=long), (layout[0] - 1, layout[1] - 1)
-    told = run(endless_model, layout, trouble=(last, expected["0"].prompt_tokens - 1), long=long, steps=steps)
+    long, steps = record(str(at), "fox " * 210, max_new_tokens=40), list[int]()
+    expected, last = run(endless_model, layout, long=long, at=at), (layout[0] - 1, layout[1] - 1)
+    told = run(endless_model, layout, trouble=(last, 200), long=long, at=at, steps=steps)
+    error = told[str(at)].error
+    assert error is not None
+    assert error[0] == "out_of_memory"
+    assert texts(told) == {**texts(expected), str(at): None}
+    assert max(steps[len(steps) // 2 :]) > 1, "the others run side by side as before"
+
+
+def test_a_prompt_after_one_that_does_not_fit_gets_a_cache_of_its_own_size(endless_model: Path) -> None:
+    """With room for one row of it, and no row beside."""
+    tokens = Tokens(Job(str(endless_model), Path("i"), Path("o")))
+    records = [record("0", "fox " * 140, max_new_tokens=4), record("1", "fox " * 70, max_new_tokens=4)]
+    room = tokens.prepare(records[1]).tokens + 4
+
+    def alter(worker: Worker) -> None:
+        worker._caches = SmallCaches(worker, room)
+
+    told = answers_of(Alone(), endless_model, tokens, records, 1, (0,), alter=alter)
+    assert told is not None
     assert told["0"].error is not None
-    assert told["0"].error[0] == "out_of_memory"
-    assert texts(told) == {**texts(expected), "0": None}
-    assert max(steps) > 1, "the others run side by side as before"
+    assert told["1"].error is None
 
 
 def test_a_part_that_runs_out_of_memory_inside_a_step_ends_the_job_with_what_to_do(endless_model: Path) -> None:

@@ -5,6 +5,7 @@ import { jobFailure } from '../jobs/failures';
 import type { Job } from '../jobs/job';
 import type { SubmitStep } from '../jobs/submit';
 import { resolveRemoteFolder } from '../jobs/remoteFolder';
+import { areBrought } from '../jobs/results';
 import { Tail } from '../jobs/tail';
 import { systemClock } from '../base/clock';
 import { DisposableStore, toDisposable, type Disposable } from '../base/disposable';
@@ -221,7 +222,10 @@ export async function printLogs(context: Context, job: Job, follows: boolean): P
 /** The answers of a finished job as a table, or its output when it has no answers. */
 export async function printResults(context: Context, job: Job): Promise<void> {
   const { session, screen, translate: t } = context;
-  const folder = job.resultsFolder ?? (await session.center.fetchResults(job.id, context.signal));
+  const folder =
+    job.resultsFolder !== undefined && areBrought(job)
+      ? job.resultsFolder
+      : await session.center.fetchResults(job.id, context.signal);
   const name = job.files?.results === undefined ? undefined : basename(job.files.results);
   if (name !== undefined) {
     const text = await readFile(join(folder, name), 'utf8').catch((error: unknown) => {

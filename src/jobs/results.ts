@@ -6,7 +6,7 @@ import { parseJobStatistics, type JobStatistics } from '../pjm/jobStatistics';
 import type { QueueEntry } from '../pjm/pjstat';
 import { needsPerson } from '../ssh/connectionState';
 import { remotePath, type RemoteFiles, type RemotePath } from '../ssh/remote';
-import { downloadFolder, type DownloadNotes, type DownloadSummary } from '../sync/download';
+import { downloadFolder, type DownloadNotes, type DownloadSummary, type SkippedEntry } from '../sync/download'; // prettier-ignore
 import { join, posix } from 'node:path';
 import type { InferenceProgress, Job, JobFiles, JobPhase, RunFailure } from './job';
 import { localResultsFolder } from './places';
@@ -139,6 +139,12 @@ export interface BroughtResults {
   readonly resultsNotes: DownloadNotes;
 }
 
+/** Whether nothing is left to bring that a person may have put right since the last time. */
+export function areBrought({ resultsFolder, resultsNotes }: Job): boolean {
+  const isLost = ({ why }: SkippedEntry) => why === 'gone' || why === 'tooDeep';
+  return resultsFolder !== undefined && (resultsNotes?.skipped.every(isLost) ?? true);
+}
+
 /** Brings output, statistics and answers into the workspace; undefined when nothing is there to bring. */
 export async function downloadResults(
   { files, log }: Pick<ResultParts, 'files' | 'log'>,
@@ -162,8 +168,8 @@ export async function downloadResults(
     }
     for (const name of names) taken.add(name);
   }
-  if (summaries.every((summary) => summary.files === 0)) return undefined;
   const skipped = summaries.flatMap((summary) => summary.skipped);
+  if (skipped.length === 0 && summaries.every((summary) => summary.files === 0)) return undefined;
   const keptAside = summaries.flatMap((summary) => summary.keptAside);
   return { resultsFolder: folder, resultsNotes: { skipped, keptAside } };
 }

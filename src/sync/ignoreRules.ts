@@ -33,7 +33,7 @@ export interface IgnoreOptions {
   readonly foldsCase?: boolean;
 }
 
-/** What decided about a path. `always` and `builtIn` are ours; `file` names an ignore file below the project. */
+/** What decided about a path. `always` and `builtIn` are ours; `file` names an ignore file as seen from the project. */
 export type Rule =
   | { readonly source: 'always' | 'builtIn'; readonly pattern: string }
   | { readonly source: 'exclude'; readonly pattern: string }

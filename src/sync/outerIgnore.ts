@@ -6,7 +6,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { syncFailure } from './failures';
 
-/** git only reads its settings; where it does not answer, its usual place counts. */
+/** git only reads its settings here. */
 const GIT_TIMEOUT_MS = 5_000;
 
 /** One of them, with the way from its folder to the project. */
@@ -58,16 +58,21 @@ async function gitFolderOf(root: string): Promise<string> {
 
 /** What holds in all repositories of a person (`core.excludesFile`); undefined where its setting is empty. */
 async function personalIgnoreFile(root: string): Promise<string | undefined> {
-  const { XDG_CONFIG_HOME: chosen = '' } = process.env;
-  const configFolder = chosen === '' ? join(homedir(), '.config') : chosen;
-  const ask = ['-C', root, 'config', '--type=path', 'core.excludesFile'];
+  const { HOME = homedir(), XDG_CONFIG_HOME: chosen = '' } = process.env;
+  const ask = ['-C', root, 'config', '--path', 'core.excludesFile'];
   try {
-    const { stdout } = await promisify(execFile)('git', ask, { timeout: GIT_TIMEOUT_MS });
+    // Not in the project, where Windows would look for a program first.
+    const options = { cwd: homedir(), timeout: GIT_TIMEOUT_MS };
+    const { stdout } = await promisify(execFile)('git', ask, options);
     const path = stdout.replace(/\r?\n$/, '');
     return path === '' ? undefined : resolve(root, path);
-  } catch {
+  } catch (error) {
+    const { code, stderr = '' } = error as { code?: unknown; stderr?: string };
     // It is not set, or there is no git.
-    return join(configFolder, 'git', 'ignore');
+    if (code === 1 || code === 'ENOENT')
+      return join(chosen === '' ? join(HOME, '.config') : chosen, 'git', 'ignore');
+    const detail = stderr.trim() || 'git did not answer';
+    throw syncFailure('localUnreadable', { path: 'git config core.excludesFile', detail }, error);
   }
 }
 

@@ -18,7 +18,9 @@ export function notifyEnd(store: JobStore): Disposable {
     if (before && before.phase.kind !== 'finished' && after?.phase.kind === 'finished')
       void tell(after);
     if (!before || before.resultsNotes === after?.resultsNotes) return;
-    for (const sentence of resultsNotesText(after ?? {}, vscode.l10n.t)) void showWarning(sentence);
+    const told = new Set(resultsNotesText(before, vscode.l10n.t));
+    for (const sentence of resultsNotesText(after ?? {}, vscode.l10n.t))
+      if (!told.has(sentence)) void showWarning(sentence);
   });
 }
 

@@ -113,7 +113,7 @@ function skippedText({ why, other }: SkippedEntry, t: Translate): string {
       return t('it lies too many folders deep.');
     case 'linkInTheWay':
       return t(
-        'here a link or a file stands where its folder would be. Move it away and open the results again.',
+        'something else stands here in its place: a folder, a link or a file. Move it away and open the results again.',
       );
     case 'permissionDenied':
       return t('you may not read it there.');

@@ -202,7 +202,7 @@ export class Workbench {
     return readdirSync(this.work, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name))
-      .filter((file) => readFileSync(file).includes(text));
+      .filter((file) => contentOf(file).includes(text));
   }
 
   /** One picture as it is and one in the other theme, without closing what is open. */
@@ -243,6 +243,16 @@ export class Workbench {
     await this.editor.stop();
     await this.furo?.dispose();
     rmSync(this.work, { recursive: true, force: true });
+  }
+}
+
+/** Nothing of a file that has vanished meanwhile: editor and Furo go on writing. */
+function contentOf(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
   }
 }
 

@@ -18,8 +18,7 @@ __all__ = ["Batch"]
 @dataclass
 class Batch:
     """A slot without a row is a gap, which is filled or closed before the next step. `partial` is a row of whose prompt
-    only the first `computed` tokens are in the cache. `rows_before` is the limit of rows before memory was too small
-    for the step that is tried again."""
+    only the first `computed` tokens are in the cache."""
 
     number: int
     slots: list[Row | None] = field(default_factory=list)
@@ -30,7 +29,6 @@ class Batch:
     chosen: torch.Tensor | None = None
     partial: Row | None = None
     computed: int = 0
-    rows_before: int | None = None
 
     @property
     def live(self) -> list[Row]:

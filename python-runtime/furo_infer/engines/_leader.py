@@ -83,6 +83,8 @@ class Leader:
         self._alone: deque[Request] = deque()
         self._broken: deque[Request] = deque()
         self._wide = False
+        # Of the records whose step met the end of memory, by their numbers: the limit of rows before.
+        self._rows_before: dict[int, int] = {}
 
     def run(self, work: Work, watch: Watch) -> None:
         """Until nothing is left. Records whose numbers overflowed are done last, in float32."""
@@ -236,10 +238,11 @@ class Leader:
             filling = batch.sent_rows if sent is not None and sent.kind is Kind.PREFILL else []
             self._after_out_of_memory(batch, filling, work)
             return
-        batch.rows_before = None
         if more:
             return
         for row, token in zip(batch.sent_rows, chosen.tolist(), strict=True):
+            if sent is not None and sent.kind is Kind.PREFILL:
+                self._rows_before.pop(self._index_of(row.request), None)
             if token == BROKEN:
                 batch.remove(row)
                 if self._widens and not self._wide:
@@ -255,16 +258,18 @@ class Leader:
         others get back the rows that were taken from them for its sake."""
         live, asked = batch.live, batch.rows
         batch.partial, batch.computed = None, 0
+        batch.rows = batch.columns = 0  # the cache is asked for anew, and smaller
         if len(live) == asked == 1:
             batch.remove(live[0])
-            self._limits.rows, batch.rows_before = batch.rows_before or self._limits.rows, None
+            self._limits.rows = self._rows_before.pop(self._index_of(live[0].request), self._limits.rows)
             text = "One row alone does not fit into the memory of the GPU. Shorten the prompt or use more GPUs for it."
             work.tell(live[0].request, failed(live[0].request, "out_of_memory", text))
             return
-        batch.rows_before = batch.rows_before or self._limits.rows
+        for row in filling or live:
+            self._rows_before.setdefault(self._index_of(row.request), self._limits.rows)
         # The cache is asked for with room for rows that are not there yet.
-        self._limits.rows = max(1, asked // 2 if asked > len(live) else len(live) // 2)
-        batch.rows = batch.columns = 0  # the cache is asked for anew, and smaller
+        fewer = asked // 2 if asked > len(live) else len(live) // 2
+        self._limits.rows = max(1, min(self._limits.rows, fewer))
         for row in reversed(live):  # what a half step has written is written again
             if row in filling or len(batch.live) > self._limits.rows:
                 batch.remove(row)

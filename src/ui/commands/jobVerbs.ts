@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { Job } from '../../jobs/job';
 import type { JobStore } from '../../jobs/jobStore';
+import { areBrought } from '../../jobs/results';
 import type { JobOutput } from '../jobOutput';
 import type { Machines } from '../machines';
 import type { ResultsPanels } from '../results/resultsPanels';
@@ -38,7 +39,7 @@ export async function openResults(parts: JobVerbParts, job: Job): Promise<void> 
     await output.show(job);
     return;
   }
-  const isStale = job.resultsFolder === undefined || job.phase.kind !== 'finished';
+  const isStale = !areBrought(job) || job.phase.kind !== 'finished';
   if (isStale) {
     const title = vscode.l10n.t('Bringing the results of {0}', job.name);
     await withProgress(

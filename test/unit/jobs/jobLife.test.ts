@@ -1,7 +1,8 @@
 // Whole jobs over a simulated Furo: batch script, Python program, cancelled, failed, killed at the limit.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { areBrought } from '../../../src/jobs/results';
 import { resultsNotesText } from '../../../src/words/stateText';
 import { english } from '../../../src/words/translate';
 import { Bench, inferenceOf, jobOf, script, until, type Window } from './bench';
@@ -150,6 +151,16 @@ it('keeps and counts what a job wrote before the elapse limit killed it', async 
     `${basename(file)} was edited here. The edited file is now ${copy}, beside the new one.`,
   ]);
   expect(readFileSync(join(dirname(file), copy), 'utf8')).toBe('my remarks');
+  expect(areBrought(brought)).toBe(true);
+
+  rmSync(file);
+  mkdirSync(file);
+  await window.center.fetchResults(job.id);
+  const rest = window.store.get(job.id) ?? job;
+  expect(resultsNotesText(rest, english)).toEqual([
+    expect.stringMatching(/ was not brought: something else stands here/),
+  ]);
+  expect(areBrought(rest)).toBe(false);
 });
 
 it('names the package that the environment of an inference lacks', async () => {

@@ -237,6 +237,19 @@ it.each([
   expect(git).toEqual(settings.endsWith('=\n') ? [] : ['a.key', 'top']);
 });
 
+it('does not go on without the rules of a person where git cannot say which they are', async () => {
+  const home = fs.mkdtempSync(join(work, 'home-'));
+  vi.stubEnv('HOME', home);
+  fs.mkdirSync(join(home, 'repository/.git'), { recursive: true });
+  fs.writeFileSync(join(home, '.gitconfig'), '[core\n');
+  const reading = readOuterIgnoreFiles(fs.realpathSync(join(home, 'repository')));
+  await expect(reading).rejects.toMatchObject({
+    reason: 'localUnreadable',
+    values: { detail: expect.stringContaining('.gitconfig') as string },
+  });
+  vi.unstubAllEnvs();
+});
+
 /** As the walk asks: from the top down, and nothing below a folder that is left out. */
 function deepVerdict(rules: IgnoreRules, path: string, isFolder: boolean): boolean {
   const parts = path.split('/');

@@ -169,14 +169,14 @@ describe('what came otherwise than it is there', () => {
     expect(sentence).toMatch(/^a\.out was not brought: .*\.$/);
     expect(sentence.includes('A.out')).toBe(why === 'collides');
     expect(resultsNotesText({ resultsNotes }, inJapanese)).toEqual([
-      expect.stringMatching(/^a\.out は取得しませんでした: .*[ぁ-ヿ一-鿿].*。$/),
+      expect.stringMatching(/^a\.out は取得できませんでした: .*[ぁ-ヿ一-鿿].*。$/),
     ]);
   });
 
   it('an edited file is named with the name that it has now', () => {
     const resultsNotes = { keptAside: [{ path: 'a.out', copy: 'a.local.out' }], skipped: [] };
     expect(resultsNotesText({ resultsNotes }, inJapanese)).toEqual([
-      'a.out はこちらで編集されていました。編集したファイルは a.local.out として、新しいファイルの隣に残してあります。',
+      'a.out はこのコンピューターで編集されていました。編集したファイルは a.local.out として、新しいファイルの隣に残してあります。',
     ]);
   });
 });
