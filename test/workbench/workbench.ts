@@ -146,22 +146,25 @@ export class Workbench {
     return this.page.locator('.monaco-menu').getByRole('menuitem', { name }).first();
   }
 
-  /** Again where no list came, or came before the editor knew that it trusts the folder, as right after a reload. */
+  /**
+   * Again where no list came, where a page that has just loaded took the focus and with it the list, or where the list
+   * came before the editor knew that it trusts the folder, as right after a reload.
+   */
   async command(title: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input.input').first();
-    const option = this.page
-      .locator('.quick-input-list')
-      .getByRole('option', { name: title })
-      .first();
-    for (let attempt = 0; attempt < 4 && !(await option.isVisible()); attempt += 1) {
+    const option = this.page.locator('.quick-input-list').getByRole('option', { name: title });
+    for (let attempt = 1; ; attempt += 1) {
       if (await input.isVisible()) await this.page.keyboard.press('Escape');
       await input.waitFor({ state: 'hidden' });
       await this.page.keyboard.press('F1');
-      // A page that has just loaded takes the focus, and with it the list.
-      await input.fill(`>${title}`, { timeout: 5000 }).catch(() => undefined);
-      await option.waitFor({ timeout: 5000 }).catch(() => undefined);
+      try {
+        await input.fill(`>${title}`, { timeout: 5000 });
+        await option.first().click({ timeout: 5000 });
+        return;
+      } catch (error) {
+        if (attempt === 4) throw error;
+      }
     }
-    await option.click();
   }
 
   /** Check Connection, up to its last line; a host that is not known yet is trusted. */
