@@ -120,7 +120,10 @@ inWorkbench('in Japanese, dark', () => {
     await keep.waitFor();
     await workbench.picture('ja-12-keep');
     await keep.click();
-    await page.locator('.part.sidebar').getByText(/: 接続済み/).waitFor({ timeout: 30_000 });
+    await page
+      .locator('.part.sidebar')
+      .getByText(/: 接続済み/)
+      .waitFor({ timeout: 30_000 });
   });
 
   it('asks for no passphrase that was kept, and again after it was forgotten', async () => {
