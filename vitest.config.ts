@@ -16,7 +16,6 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          setupFiles: ['test/secretGuard.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },

@@ -222,10 +222,9 @@ export async function printLogs(context: Context, job: Job, follows: boolean): P
 /** The answers of a finished job as a table, or its output when it has no answers. */
 export async function printResults(context: Context, job: Job): Promise<void> {
   const { session, screen, translate: t } = context;
-  const folder =
-    job.resultsFolder !== undefined && areBrought(job)
-      ? job.resultsFolder
-      : await session.center.fetchResults(job.id, context.signal);
+  const folder = areBrought(job)
+    ? job.resultsFolder
+    : await session.center.fetchResults(job.id, context.signal);
   const name = job.files?.results === undefined ? undefined : basename(job.files.results);
   if (name !== undefined) {
     const text = await readFile(join(folder, name), 'utf8').catch((error: unknown) => {

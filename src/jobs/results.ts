@@ -140,9 +140,9 @@ export interface BroughtResults {
 }
 
 /** Whether nothing is left to bring that a person may have put right since the last time. */
-export function areBrought({ resultsFolder, resultsNotes }: Job): boolean {
+export function areBrought(job: Job): job is Job & Pick<BroughtResults, 'resultsFolder'> {
   const isLost = ({ why }: SkippedEntry) => why === 'gone' || why === 'tooDeep';
-  return resultsFolder !== undefined && (resultsNotes?.skipped.every(isLost) ?? true);
+  return job.resultsFolder !== undefined && (job.resultsNotes?.skipped.every(isLost) ?? true);
 }
 
 /** Brings output, statistics and answers into the workspace; undefined when nothing is there to bring. */
@@ -161,6 +161,8 @@ export async function downloadResults(
     try {
       const summary = await downloadFolder(options);
       for (const { path, why } of summary.skipped) log.warn(`${path} was not brought: ${why}`);
+      for (const { path, copy } of summary.keptAside)
+        log.warn(`${path} was edited here; the edited file is now ${copy}`);
       summaries.push(summary);
     } catch (error) {
       if (!isFailure(error, 'noSuchFile')) throw error;

@@ -5,12 +5,15 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, expect, it, vi } from 'vitest';
 import { IgnoreRules } from '../../../src/sync/ignoreRules';
 import { readOuterIgnoreFiles } from '../../../src/sync/outerIgnore';
 
 const trees = process.env['FURO_SOAK'] ? 10_000 : 300;
 const work = fs.mkdtempSync(join(tmpdir(), 'furo-ignore-'));
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 afterAll(() => {
   fs.rmSync(work, { recursive: true, force: true });
 });
@@ -232,7 +235,6 @@ it.each([
   const git = spawnSync('git', asked, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
   const rules = new IgnoreRules({ exclude: [] });
   rules.setOuter(await readOuterIgnoreFiles(fs.realpathSync(project)));
-  vi.unstubAllEnvs();
   expect(names.filter((name) => !rules.judge(name, false).isSent)).toEqual(git);
   expect(git).toEqual(settings.endsWith('=\n') ? [] : ['a.key', 'top']);
 });
@@ -247,7 +249,6 @@ it('does not go on without the rules of a person where git cannot say which they
     reason: 'localUnreadable',
     values: { detail: expect.stringContaining('.gitconfig') as string },
   });
-  vi.unstubAllEnvs();
 });
 
 /** As the walk asks: from the top down, and nothing below a folder that is left out. */
