@@ -11,7 +11,7 @@ import { startSimulatedFuro } from '../../src/simulator/simulatedFuro';
 import { chromiumPath, missing } from '../requirements';
 import { vsixFile } from './globalSetup';
 import type { HostResult } from './host';
-import { sayMark } from './host/say';
+import { activationHeard, sayMark } from './host/say';
 import { setStage, type Stage } from './host/stage.mjs';
 import { demoModel } from './workbench';
 
@@ -19,6 +19,8 @@ const obstacle = missing('chromium', 'editor');
 const isCi = process.env['CI'] === 'true';
 /** Start of the editor, its page and all tests; under load twice what it needs. */
 const runLimitMs = 240_000;
+/** Activation may not be felt by the person who opens a window. */
+const activationLimitMs = 50;
 /** Short delays: what is tested here is the extension host, not the queue. */
 const scheduling = { schedulingDelayMs: 200, terminationMs: 200 };
 
@@ -26,6 +28,8 @@ interface HostRun {
   /** What VS Code would exit with. */
   readonly exitCode: number;
   readonly results: readonly HostResult[];
+  /** How long `activate` took. */
+  readonly activateMs: number | undefined;
 }
 
 async function runHostSuite(editorName: EditorName): Promise<HostRun> {
@@ -52,7 +56,8 @@ async function runHostSuite(editorName: EditorName): Promise<HostRun> {
     });
     const { exitCode, lines } = await runInPage(editor, stage);
     report(lines, existsSync(stage.results));
-    return { exitCode, results: JSON.parse(readFileSync(stage.results, 'utf8')) as HostResult[] };
+    const results = JSON.parse(readFileSync(stage.results, 'utf8')) as HostResult[];
+    return { exitCode, results, activateMs: activationHeard(lines) };
   } finally {
     await editor?.stop();
     await furo.dispose();
@@ -119,6 +124,8 @@ const writtenTests = readdirSync(hostFolder)
     (name) => readFileSync(join(hostFolder, name), 'utf8').match(/^\s*test\(/gm) ?? [],
   ).length;
 
+const activations: (number | undefined)[] = [];
+
 // The suite runs while vitest collects, so that each of its tests has a line of its own here.
 for (const editorName of ['oldest', 'newest'] as const) {
   describe(`extension host of the ${editorName} VS Code`, async () => {
@@ -129,6 +136,7 @@ for (const editorName of ['oldest', 'newest'] as const) {
       return;
     }
     const run = await runHostSuite(editorName);
+    activations.push(run.activateMs);
     for (const { title, state, error } of run.results) {
       it.skipIf(state === 'pending')(title, () => {
         if (state === 'failed') throw new Error(error);
@@ -141,3 +149,9 @@ for (const editorName of ['oldest', 'newest'] as const) {
     });
   });
 }
+
+// Others may be using the machine, and a window starts once: the quicker of the two counts.
+it.skipIf(obstacle !== undefined)(`activate takes less than ${activationLimitMs} ms`, () => {
+  expect(activations).toEqual([expect.any(Number), expect.any(Number)]);
+  expect(Math.min(...activations.map(Number))).toBeLessThan(activationLimitMs);
+});

@@ -3,10 +3,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'mocha';
 import * as vscode from 'vscode';
 import { extensionId, ourExtension, until } from './host';
-import { say } from './say';
-
-/** Activation may not be felt by the person who opens a window. */
-const activationLimitMs = 50;
+import { activationSaid, say } from './say';
 
 /** The marks that VS Code sets for itself in its extension host, in milliseconds. */
 function marks(): readonly { name: string; startTime: number }[] {
@@ -33,11 +30,10 @@ suite('activation', () => {
     assert.match(extension.extensionPath, /furo-workflows\.furo-workflows-\d/);
   });
 
-  test(`activate takes less than ${activationLimitMs} ms`, () => {
+  test('says how long activation took', () => {
     const loading = millisecondsBetween('willLoadExtensionCode', 'didLoadExtensionCode');
     const activating = millisecondsBetween('willActivateExtension', 'didActivateExtension');
-    say(`VS Code ${vscode.version}: code loaded in ${loading} ms, activate took ${activating} ms`);
-    assert.ok(activating < activationLimitMs, `activate took ${activating} ms`);
+    say(activationSaid({ loading, activating, version: vscode.version }));
   });
 
   test('every command of the manifest is registered', async () => {
