@@ -1,6 +1,7 @@
 /**
  * Prints how long a sync takes beside the system's rsync, scp and tar, against Debian's sshd:
- * `node test/bench/sync/run.mjs [--runs 5] [--mib 1024] [--delays 0,50] [--work small,large] [--folder DIR]`.
+ * `node test/bench/sync/run.mjs [--runs 5] [--mib 1024] [--delays 0,50] [--work small,large] [--folder DIR]
+ * [--send-buffer MIB]`.
  * A delay is a round trip in milliseconds between two network namespaces (needs root and /dev/net/tun); where these
  * cannot be made, a delaying TCP proxy stands in, which says less about large files.
  */
@@ -21,6 +22,8 @@ const { values } = parseArgs({
     work: { type: 'string', default: 'small,large' },
     // A memory disk, so that the line and the programs are measured; 10 GB need another one.
     folder: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
+    // Of both computers, for one TCP connection; Linux lets it grow to 4 MiB. Only between namespaces.
+    'send-buffer': { type: 'string' },
   },
 });
 
@@ -51,6 +54,11 @@ async function relay(oneWayMs) {
     sh('ip', 'link', 'set', devices[index], 'netns', name);
     const ip = ['ip', '-n', name];
     sh(...ip, 'link', 'set', 'lo', 'up');
+    const sendMib = values['send-buffer'];
+    if (sendMib !== undefined) {
+      const limits = `net.ipv4.tcp_wmem=4096 16384 ${Number(sendMib) * 2 ** 20}`;
+      sh('ip', 'netns', 'exec', name, 'sysctl', '-q', '-w', limits);
+    }
     sh(...ip, 'addr', 'add', `10.77.0.${index + 1}/24`, 'dev', devices[index]);
     sh(...ip, 'link', 'set', devices[index], 'mtu', '1500', 'txqueuelen', '10000', 'up');
   }
